@@ -1,0 +1,1 @@
+"""The commands. One file a command; nothing below this package prints or exits."""

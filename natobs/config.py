@@ -1,0 +1,198 @@
+"""The configuration file: TOML into frozen structs, strictly.
+
+Every field has a default that suits an ordinary NAT VM, and a help text that
+``docs/config.md`` is generated from. An unknown key, a wrong type or a value
+out of range is a :class:`~natobs.errors.ConfigError` that begins with the file
+and the dotted path. Knows nothing of what the values are used for.
+"""
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from natobs.errors import ConfigError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+"""RFC 1918, RFC 6598 and RFC 4193."""
+
+
+class Prefix:
+    """An IP prefix as written in the configuration, for example ``10.0.0.0/8``."""
+
+    def __init__(self, text: str) -> None:
+        self.network: Network = ipaddress.ip_network(text)
+
+    def __str__(self) -> str:
+        return str(self.network)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Prefix) and self.network == other.network
+
+    def __hash__(self) -> int:
+        return hash(self.network)
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file."""
+
+
+class Agent(_Section, frozen=True):
+    """How the agent serves what it reads."""
+
+    listen: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description="Addresses to listen on, as HOST:PORT. Loopback by default: a NAT VM has a public interface.",
+        ),
+    ] = ("127.0.0.1:9650",)
+    web_config_file: Annotated[
+        str,
+        Meta(
+            description="TLS and basic authentication, in the format of Prometheus' exporter-toolkit; empty for none."
+        ),
+    ] = ""
+    scrape_limit_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="A scrape answers within this time, with what has been read by then.")
+    ] = 9.5
+    collector_limit_seconds: Annotated[
+        float, Meta(ge=0.05, le=60, description="A collector that runs longer is reported and left behind.")
+    ] = 2.0
+    max_connections: Annotated[
+        int, Meta(ge=4, le=4096, description="Connections open at the same time; more are refused.")
+    ] = 64
+    textfile_directory: Annotated[
+        str, Meta(description="Also write a textfile for node_exporter into this directory; empty for none.")
+    ] = ""
+    textfile_interval_seconds: Annotated[
+        float, Meta(ge=1, le=3600, description="How often the textfile is written.")
+    ] = 15.0
+
+
+class Collectors(_Section, frozen=True):
+    """Which subjects are read."""
+
+    disabled: Annotated[
+        tuple[str, ...], Meta(description="Names of collectors that are not run, for example `firewall`.")
+    ] = ()
+    peak_interval_seconds: Annotated[
+        float,
+        Meta(
+            ge=1, le=60, description="How often interface counters are sampled for peak rates; at most once a second."
+        ),
+    ] = 1.0
+
+
+class Nat(_Section, frozen=True):
+    """What this machine translates."""
+
+    inside: Annotated[
+        tuple[Prefix, ...],
+        Meta(description="Prefixes of the private hosts. Inside and outside are told apart by them, never by device."),
+    ] = tuple(Prefix(text) for text in _PRIVATE)
+
+
+class Link(_Section, frozen=True):
+    """What natobs cannot read about one network interface."""
+
+    capacity_bits_per_second: Annotated[
+        int, Meta(ge=1, description="What the cloud grants this interface; needed where the NIC reports no speed.")
+    ]
+
+
+class Firewall(_Section, frozen=True):
+    """Counters of firewall rules."""
+
+    max_series: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Rules exported one by one, those with a comment and drops first; the rest is `other`.",
+        ),
+    ] = 100
+
+
+class Config(_Section, frozen=True):
+    """The whole file."""
+
+    agent: Agent = Agent()
+    collectors: Collectors = Collectors()
+    nat: Nat = Nat()
+    links: Annotated[dict[str, Link], Meta(description="By interface name, for example `[links.eth0]`.")] = {}
+    firewall: Firewall = Firewall()
+
+
+def parse(text: str, origin: str) -> Config:
+    """Decode the text of a configuration file.
+
+    Args:
+        text: TOML.
+        origin: what to call it in errors.
+
+    Raises:
+        ConfigError: with the origin, the dotted path or the line, and what would be accepted.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(text), Config, dec_hook=_decode)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{origin}: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{origin}: {explain(error, Config)}") from error
+
+
+def load(path: Path | None) -> Config:
+    """Read a configuration file; None is the configuration of defaults.
+
+    Raises:
+        ConfigError: it cannot be read, or is wrong.
+    """
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8: {error}") from error
+    return parse(text, str(path))
+
+
+def explain(error: msgspec.ValidationError, root: type[msgspec.Struct]) -> str:
+    """The message of a strict decoder with a dotted path first, and for an unknown key the keys that exist."""
+    message, _at, path = str(error).partition(" - at `")
+    dotted = path.rstrip("`").removeprefix("$").removeprefix(".")
+    if "unknown field" in message:
+        key = message.rpartition("`")[0].rpartition("`")[2]
+        known = ", ".join(sorted(_fields(root, dotted)))
+        return f"{'.'.join(filter(None, (dotted, key)))}: unknown key; known here: {known}"
+    return f"{dotted or 'file'}: {message}"
+
+
+def _fields(root: type[msgspec.Struct], dotted: str) -> list[str]:
+    """The keys of the table at a dotted path; ``[...]`` stands for any key of a table of tables."""
+    current = msgspec.inspect.type_info(root)
+    for part in dotted.replace("[...]", ".*").split("."):
+        if isinstance(current, msgspec.inspect.StructType) and part:
+            current = next(field.type for field in current.fields if field.encode_name == part)
+        while isinstance(current, msgspec.inspect.Metadata):
+            current = current.type
+        if isinstance(current, msgspec.inspect.DictType) and part == "*":
+            current = current.value_type
+    assert isinstance(current, msgspec.inspect.StructType)
+    return [field.encode_name for field in current.fields]
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Prefix and isinstance(value, str):
+        try:
+            return Prefix(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; expected a prefix such as 10.0.0.0/8") from error
+    raise ValueError(f"Expected `str`, got `{type(value).__name__}`")

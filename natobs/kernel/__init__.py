@@ -1,0 +1,1 @@
+"""Speaks to Linux: one file per kernel interface, bytes in, typed records out. Knows no metric."""

@@ -1,0 +1,101 @@
+"""Streams of this machine: the kernel log and the events of rtnetlink, as single messages.
+
+Sources: Documentation/ABI/testing/dev-kmsg, include/uapi/linux/rtnetlink.h.
+Reading never blocks; messages that the kernel threw away are reported, not hidden.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+
+from natobs.errors import UnavailableError
+from natobs.kernel import netlink
+from natobs.kernel.machine import Stream, StreamName, unavailable
+
+_RECORD_BYTES = 8 * 1024
+"""CONSOLE_EXT_LOG_MAX in kernel/printk/internal.h: no record of /dev/kmsg is longer."""
+_EVENT_BYTES = 64 * 1024
+_EVENT_BACKLOG_BYTES = 4 * 1024 * 1024
+"""Room for some 10,000 events while the reader is busy; the kernel charges about 400 bytes for each."""
+_SO_RCVBUFFORCE = 33
+_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
+"""RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE."""
+
+
+def open_stream(name: StreamName) -> Stream:
+    """Start to hear a stream.
+
+    Raises:
+        UnavailableError: the kernel has no such stream, or does not let this process hear it.
+    """
+    try:
+        return KernelLog() if name is StreamName.KERNEL_LOG else RouteEvents()
+    except OSError as error:
+        hint = "needs CAP_SYSLOG" if name is StreamName.KERNEL_LOG else ""
+        raise unavailable(_WHAT[name], error.errno or 0, hint) from error
+
+
+_WHAT = {StreamName.KERNEL_LOG: "/dev/kmsg", StreamName.ROUTE_EVENTS: "rtnetlink events"}
+
+
+class KernelLog:
+    """``/dev/kmsg``: one record a read, from the oldest that the ring buffer still holds."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def fileno(self) -> int:
+        """The descriptor of the device."""
+        return self._descriptor
+
+    def read(self) -> bytes | None:
+        """The next record; see :meth:`natobs.kernel.machine.Stream.read`."""
+        try:
+            return os.read(self._descriptor, _RECORD_BYTES)
+        except BlockingIOError:
+            return None
+        except BrokenPipeError as error:
+            raise UnavailableError("busy", "/dev/kmsg: records were overwritten before they were read") from error
+        except OSError as error:
+            raise unavailable("/dev/kmsg", error.errno or 0) from error
+
+    def close(self) -> None:
+        """Close the device."""
+        os.close(self._descriptor)
+
+
+class RouteEvents:
+    """Link, address and route events of this network namespace, a datagram a read."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, netlink.NETLINK_ROUTE
+        )
+        try:
+            # Beyond net.core.rmem_max with CAP_NET_ADMIN, up to it without.
+            with contextlib.suppress(PermissionError):
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _EVENT_BACKLOG_BYTES)
+            self._socket.bind((0, _GROUPS))
+        except OSError:
+            self._socket.close()
+            raise
+
+    def fileno(self) -> int:
+        """The descriptor of the socket."""
+        return self._socket.fileno()
+
+    def read(self) -> bytes | None:
+        """The next datagram; see :meth:`natobs.kernel.machine.Stream.read`."""
+        try:
+            return self._socket.recv(_EVENT_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                raise UnavailableError("busy", "rtnetlink events: more came than could be queued") from error
+            raise unavailable("rtnetlink events", error.errno or 0) from error
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
