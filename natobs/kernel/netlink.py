@@ -10,7 +10,7 @@ has the figures.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from natobs.errors import FormatError
 
@@ -32,6 +32,12 @@ _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _TYPE_MASK = 0x3FFF
 """The two top bits of an attribute type are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER)."""
+
+_NUMBERS = {
+    (order, size): struct.Struct(order + code)
+    for order in "=>"
+    for size, code in zip((1, 2, 4, 8), "BHIQ", strict=True)
+}
 
 Attributes = dict[int, memoryview]
 
@@ -90,6 +96,28 @@ def attributes(view: memoryview, offset: int = 0) -> Attributes:
     return found
 
 
+def pick(view: memoryview, wanted: Container[int], offset: int = 0) -> Attributes:
+    """Like :func:`attributes`, but only the wanted types: the others cost half as much.
+
+    Raises:
+        FormatError: an attribute is truncated, or the header before the attributes is.
+    """
+    found: Attributes = {}
+    end = len(view)
+    if offset > end:
+        raise FormatError(f"netlink: {end} bytes where a header of {offset} was expected")
+    unpack = _ATTRIBUTE.unpack_from
+    while end - offset >= _ATTRIBUTE.size:
+        length, kind = unpack(view, offset)
+        kind &= _TYPE_MASK
+        if length < _ATTRIBUTE.size or length > end - offset:
+            raise FormatError(f"netlink: attribute {kind} of {length} bytes in {end - offset}")
+        if kind in wanted:
+            found[kind] = view[offset + _ATTRIBUTE.size : offset + length]
+        offset += (length + 3) & ~3
+    return found
+
+
 def attribute_list(view: memoryview, offset: int = 0) -> Iterator[tuple[int, memoryview]]:
     """Like :func:`attributes`, in order and with repetitions: for nested lists."""
     end = len(view)
@@ -113,10 +141,10 @@ def number(view: memoryview, order: str = "=") -> int:
     Raises:
         FormatError: the payload has another size.
     """
-    code = {1: "B", 2: "H", 4: "I", 8: "Q"}.get(len(view))
-    if code is None:
+    layout = _NUMBERS.get((order, len(view)))
+    if layout is None:
         raise FormatError(f"netlink: an integer of {len(view)} bytes")
-    value: int = struct.unpack(order + code, view)[0]
+    value: int = layout.unpack(view)[0]
     return value
 
 

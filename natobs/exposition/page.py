@@ -1,0 +1,221 @@
+"""The status page: for each SLI the values that it is computed from, or UNKNOWN and why.
+
+Plain HTML that refreshes itself, with one style sheet inside and no script, so
+that it reads on a phone over a slow tunnel. Knows how values look to a person;
+refuses to judge them: thresholds are for alerts.
+"""
+
+import platform
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from http import HTTPStatus
+
+from natobs import __version__
+from natobs.catalogue.slis import ALL as SLIS
+from natobs.catalogue.slis import Sli
+from natobs.catalogue.types import Kind, Metric, Sample
+from natobs.collectors.base import Gap, Outcome, Telling
+from natobs.collectors.observer import Observer
+from natobs.collectors.runner import Snapshot
+from natobs.exposition.humanize import amount, span
+from natobs.exposition.messages import Request, Response
+from natobs.exposition.page_style import STYLE
+
+_REFRESH_SECONDS = 5
+_FRESH_SECONDS = 1.0
+"""A younger round is shown again instead of starting another: a crowd at the page costs what one person does."""
+_RATE_SECONDS = 4.0
+"""Rates span at least this long, so that they do not jump when two people look at once."""
+_REMEMBERED_ROUNDS = 6
+"""At one a second, enough to find one that is _RATE_SECONDS old."""
+_SHOWN_SERIES = 6
+"""Series of a metric that are shown at once; the others are folded away."""
+_HEADERS = (("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"), ("Cache-Control", "no-store"))
+
+
+class Page:
+    """The handler of ``/``: looks at most once a second, however many people watch."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._lock = threading.Lock()
+        self._rounds: deque[Snapshot] = deque(maxlen=_REMEMBERED_ROUNDS)
+
+    def __call__(self, request: Request) -> Response:
+        """Answer with the page."""
+        latest, base = self._look(request.deadline)
+        body = "".join(self._html(latest, base)).encode("utf-8", "replace")
+        return Response(HTTPStatus.OK.value, body, "text/html; charset=utf-8", _HEADERS)
+
+    def _look(self, limit: float) -> tuple[Snapshot, Snapshot | None]:
+        """The latest round, and the earlier one that rates are computed against."""
+        with self._lock:
+            rounds = list(self._rounds)
+        if not rounds or time.time() - rounds[-1].time > _FRESH_SECONDS:
+            rounds.append(self._observer.collect(limit))
+            with self._lock:
+                if not self._rounds or self._rounds[-1].number < rounds[-1].number:
+                    self._rounds.append(rounds[-1])
+        latest = rounds.pop()
+        old_enough = [earlier for earlier in rounds if latest.time - earlier.time >= _RATE_SECONDS]
+        base = old_enough[-1] if old_enough else next(iter(rounds), None)
+        return latest, base
+
+    def _html(self, latest: Snapshot, base: Snapshot | None) -> Iterator[str]:
+        values = Values(latest, base)
+        host = escape(platform.node())
+        yield (
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{host} · natobs</title>'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}"><style>{STYLE}</style></head><body>'
+            f'<header><h1>{host}</h1><span class="dim">natobs {__version__} · Linux {escape(platform.release())} · '
+            f"read at {time.strftime('%H:%M:%S %Z', time.localtime(latest.time))}</span></header><main>"
+        )
+        sources = {metric: c.name for c in self._observer.collectors for metric in c.metrics}
+        for sli in SLIS:
+            yield from _sli(sli, values, sources)
+        yield from _collectors(latest.outcomes)
+        for collector in self._observer.collectors:
+            if isinstance(collector, Telling):
+                yield from _lines(collector.title, collector.tail())
+        yield (
+            '</main><footer><a href="metrics">metrics</a> · <a href="healthz">healthz</a> · '
+            f'<a href="readyz">readyz</a> · refreshed every {_REFRESH_SECONDS} s</footer></body></html>'
+        )
+
+
+class Values:
+    """The samples of a round by metric, with rates against an earlier round."""
+
+    def __init__(self, latest: Snapshot, base: Snapshot | None) -> None:
+        self.outcomes = {outcome.collector: outcome for outcome in latest.outcomes}
+        self._samples: dict[Metric, list[Sample]] = {}
+        for sample in _all(latest):
+            self._samples.setdefault(sample.metric, []).append(sample)
+        self._before = {(sample.metric, sample.labels): sample.value for sample in _all(base)} if base else {}
+        self._seconds = latest.time - base.time if base else 0.0
+
+    def of(self, metric: Metric) -> Sequence[Sample]:
+        """Every sample of a metric, largest first among counters, else in the collector's order."""
+        return self._samples.get(metric, ())
+
+    def rate(self, sample: Sample) -> float | None:
+        """Increase per second; None for gauges, without an earlier value, and after a reset."""
+        before = self._before.get((sample.metric, sample.labels))
+        if sample.metric.kind is not Kind.COUNTER or before is None or self._seconds <= 0 or sample.value < before:
+            return None
+        return (sample.value - before) / self._seconds
+
+    def ratio(self, pair: tuple[Metric, Metric]) -> float | None:
+        """Quotient of two metrics that have one sample each; None when one is unknown or the divisor is zero."""
+        above, below = (self.of(metric) for metric in pair)
+        return above[0].value / below[0].value if above and below and below[0].value else None
+
+
+def _all(snapshot: Snapshot) -> Iterator[Sample]:
+    for outcome in snapshot.outcomes:
+        yield from outcome.samples
+
+
+def _sli(sli: Sli, values: Values, sources: dict[Metric, str]) -> Iterator[str]:
+    yield (
+        f'<section><h2><span class="id">{sli.id}</span>{escape(sli.title)}</h2>'
+        f'<p class="question">{escape(sli.question)} Target: {escape(sli.target)}.</p>'
+    )
+    if sli.ratio:
+        share = values.ratio(sli.ratio)
+        if share is not None:
+            yield f'<div class="now">{amount(share, "ratio")}</div><meter max="1" value="{share:.4f}"></meter>'
+    if sli.missing:
+        yield f'<p class="why"><span class="unknown">UNKNOWN</span> {escape(sli.missing)}</p>'
+    if sli.inputs:
+        yield "<table>"
+        for metric in sli.inputs:
+            yield from _metric(metric, values, sources)
+        yield "</table>"
+    yield "</section>"
+
+
+def _metric(metric: Metric, values: Values, sources: dict[Metric, str]) -> Iterator[str]:
+    samples = values.of(metric)
+    name = f'<span title="{escape(metric.help)}">{escape(_short(metric))}</span>'
+    if not samples:
+        why = _why(sources.get(metric), values.outcomes)
+        yield (
+            f'<tr><th>{name}</th><td class="number unknown">UNKNOWN</td><td></td></tr>'
+            f'<tr><td colspan="3" class="why dim">{escape(why)}</td></tr>'
+        )
+        return
+    rows = [_row(name, sample, values) for sample in samples]
+    yield from rows[:_SHOWN_SERIES]
+    if len(rows) > _SHOWN_SERIES:
+        rest = "".join(rows[_SHOWN_SERIES:])
+        yield (
+            f'<tr><td colspan="3"><details><summary>{len(rows) - _SHOWN_SERIES} more of {escape(_short(metric))}'
+            f"</summary><table>{rest}</table></details></td></tr>"
+        )
+
+
+def _row(name: str, sample: Sample, values: Values) -> str:
+    labels = " ".join(escape(label) for label in sample.labels)
+    rate = values.rate(sample)
+    per_second = "" if rate is None else f"{amount(rate, sample.metric.unit or _implied(sample.metric))}/s"
+    value = _value(sample)
+    return (
+        f'<tr><th>{name} <span class="dim">{labels}</span></th>'
+        f'<td class="number">{value}</td><td class="number">{per_second}</td></tr>'
+    )
+
+
+def _value(sample: Sample) -> str:
+    if sample.metric.kind is Kind.INFO:
+        return "·"
+    if sample.metric.family.endswith(("_time_seconds", "_timestamp_seconds")):
+        return f"{span(max(0.0, time.time() - sample.value))} ago"
+    return amount(sample.value, sample.metric.unit or _implied(sample.metric))
+
+
+def _implied(metric: Metric) -> str:
+    """The unit of a counter stands before ``_total``, of a rate before ``_per_second``."""
+    return next((unit for unit in ("bytes", "seconds") if f"_{unit}" in metric.name), "")
+
+
+def _short(metric: Metric) -> str:
+    return metric.family.removeprefix("natobs_").replace("_", " ")
+
+
+def _why(source: str | None, outcomes: dict[str, Outcome]) -> str:
+    outcome = outcomes.get(source or "")
+    if source is None or outcome is None:
+        return "its collector is disabled"
+    if outcome.gaps:
+        return "; ".join(_sentence(gap) for gap in outcome.gaps)
+    return f"the collector {source} found no value for it on this machine"
+
+
+def _sentence(gap: Gap) -> str:
+    return f"{gap.reason}: {gap.detail}"
+
+
+def _collectors(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    yield '<section class="wide"><h2>Collectors</h2><table>'
+    for outcome in outcomes:
+        nothing = bool(outcome.gaps) and not outcome.samples and outcome.success
+        state = "nothing here" if nothing else "good" if outcome.success else '<span class="unknown">incomplete</span>'
+        why = "<br>".join(escape(_sentence(gap)) for gap in outcome.gaps)
+        yield (
+            f"<tr><th>{escape(outcome.collector)}</th><td>{state}</td>"
+            f'<td class="number">{len(outcome.samples)} values</td>'
+            f'<td class="number">{span(outcome.seconds)}</td><td class="why dim">{why}</td></tr>'
+        )
+    yield "</table></section>"
+
+
+def _lines(title: str, lines: Sequence[str]) -> Iterator[str]:
+    yield f'<section class="wide"><h2>{escape(title)}</h2><ol class="log">'
+    yield from (f"<li>{escape(line)}</li>" for line in reversed(lines))
+    yield "</ol>" if lines else '</ol><p class="dim">nothing so far</p>'
+    yield "</section>"

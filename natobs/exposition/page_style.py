@@ -1,0 +1,29 @@
+"""The style sheet of the status page: light and dark, from a phone to a wide screen."""
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8883; --dim: #8889; --soft: #8881; --warn: #b45309; --bar: #0d9488 }
+@media (prefers-color-scheme: dark) { :root { --warn: #fbbf24; --bar: #2dd4bf } }
+* { box-sizing: border-box }
+body { margin: 0 auto; padding: 1rem; max-width: 88rem; font: 15px/1.45 system-ui, sans-serif }
+header { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline; margin-bottom: 1rem }
+h1 { font-size: 1.35rem; margin: 0 }
+h2 { font-size: 1.02rem; margin: 0; display: flex; gap: .5rem; align-items: baseline }
+h2 .id { color: var(--dim); font-variant-numeric: tabular-nums }
+.dim, .question, footer { color: color-mix(in srgb, currentColor 62%, transparent) }
+.question { margin: .1rem 0 .5rem; font-size: .88rem }
+main { display: grid; gap: .8rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)) }
+section { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .8rem; min-width: 0 }
+section.wide { grid-column: 1 / -1 }
+.now { font-size: 1.6rem; font-weight: 600; font-variant-numeric: tabular-nums }
+meter { width: 100%; height: .6rem }
+table { border-collapse: collapse; width: 100%; font-size: .86rem }
+td, th { padding: .16rem .35rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line) }
+th { font-weight: 500; overflow-wrap: anywhere }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
+.unknown { color: var(--warn); font-weight: 600 }
+.why { font-size: .84rem }
+code, .log { font: .82rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere }
+.log { margin: 0; padding: 0; list-style: none; max-height: 18rem; overflow: auto }
+summary { cursor: pointer; font-size: .84rem }
+footer { margin-top: 1rem; font-size: .85rem }
+"""

@@ -1,0 +1,95 @@
+"""The agent inside a host of the lab, and what a scrape of it says."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from natobs.lab.lab import Host, HostProcess
+from natobs.lab.traffic import first_line
+
+KEEPALIVE = Path(__file__).with_name("keepalive.py")
+
+
+class Scrape:
+    """The series of one scrape."""
+
+    def __init__(self, text: str) -> None:
+        self.series = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float:
+        """The value of one series; fails when there is none."""
+        return self.series[name, frozenset(labels.items())]
+
+    def of(self, name: str) -> dict[frozenset[tuple[str, str]], float]:
+        """Every series of a metric, by labels."""
+        return {labels: value for (metric, labels), value in self.series.items() if metric == name}
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """Every series of a metric, by the value of one label."""
+        return {dict(labels)[label]: value for labels, value in self.of(name).items()}
+
+
+class AgentInLab:
+    """An agent that runs in a host, scraped over one connection that stays open."""
+
+    def __init__(self, agent: HostProcess, client: HostProcess) -> None:
+        self.process = agent
+        self._client = client
+
+    def text(self) -> str:
+        """One scrape, as it came."""
+        assert self._client.stdin is not None
+        assert self._client.stdout is not None
+        self._client.stdin.write("again\n")
+        self._client.stdin.flush()
+        length = first_line(self._client, 20)
+        if not length:
+            pytest.fail("the agent did not answer")
+        return self._client.stdout.read(int(length))
+
+    def scrape(self) -> Scrape:
+        """One scrape, parsed."""
+        return Scrape(self.text())
+
+    def await_value(self, look: Callable[[Scrape], bool], seconds: float) -> Scrape:
+        """Scrape until a condition holds; fails when it does not in time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            scrape = self.scrape()
+            if look(scrape):
+                return scrape
+            if time.monotonic() > deadline:
+                pytest.fail(f"did not show within {seconds} s")
+            time.sleep(0.05)
+
+
+@contextmanager
+def agent_in(host: Host, *arguments: str, port: int = 9650) -> Iterator[AgentInLab]:
+    """Run an agent in a host while the block runs."""
+    listen = f"127.0.0.1:{port}"
+    agent = host.popen(
+        host.python("natobs", "agent", "--listen", listen, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    client: HostProcess | None = None
+    try:
+        said = first_line(agent, 20)
+        assert f"listening on {listen}" in said, said
+        client = host.popen(
+            [*host.python("natobs")[:1], str(KEEPALIVE), "127.0.0.1", str(port), "/metrics"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        yield AgentInLab(agent, client)
+    finally:
+        if client is not None:
+            client.close()
+        agent.close()

@@ -1,0 +1,118 @@
+"""Conntrack counters against conntrack-tools, and every reason for dropped new flows produced for real."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from natobs.kernel.conntrack import FIELDS
+from natobs.lab import entries, topology, traffic
+from natobs.lab.lab import Host, Lab
+from tests.lab.agents import AgentInLab, Scrape, agent_in
+from tests.lab.conftest import LabFactory
+
+pytestmark = pytest.mark.lab
+
+SILENT = 9
+"""The port that takes datagrams and never answers."""
+
+
+def counters(nat: Host) -> dict[str, int]:
+    """``conntrack -S``, summed over CPUs; it calls clash_resolve and chain_toolong as the kernel does in procfs."""
+    totals = dict.fromkeys(FIELDS, 0)
+    for name, value in re.findall(r"(\w+)=(\d+)", nat.run(["conntrack", "-S"]).stdout):
+        field = {"clashres": "clash_resolve", "chaintoolong": "chain_toolong"}.get(name, name)
+        if field in totals:
+            totals[field] += int(value)
+    return totals
+
+
+def reasons(scrape: Scrape) -> dict[str, float]:
+    return scrape.by("natobs_new_flow_drops_total", "reason")
+
+
+class Watch:
+    """What agent and kernel counted since the last look."""
+
+    def __init__(self, nat: Host, agent: AgentInLab) -> None:
+        self._nat = nat
+        self._agent = agent
+        self._reasons = reasons(agent.scrape())
+        self._counters = counters(nat)
+
+    def look(self) -> tuple[dict[str, float], dict[str, int]]:
+        now, kernel = reasons(self._agent.scrape()), counters(self._nat)
+        seen = {reason: value - self._reasons[reason] for reason, value in now.items()}
+        counted = {field: value - self._counters[field] for field, value in kernel.items()}
+        self._reasons, self._counters = now, kernel
+        return seen, counted
+
+
+def test_everything_agrees_with_conntrack_tools(two_armed_lab: Lab) -> None:
+    nat, client = two_armed_lab.host("nat"), two_armed_lab.host("client1")
+    with agent_in(nat) as agent:
+        server = two_armed_lab.topology.server_addresses(4)[0]
+        traffic.udp_flows(client, server, SILENT, count=40, first_port=20000)
+        with traffic.tcp_flows(client, server, 7, count=25) as opened:
+            assert opened == 25
+            scrape = agent.scrape()
+            assert scrape.value("natobs_conntrack_entries") == int(nat.run(["conntrack", "-C"]).stdout)
+            assert scrape.value("natobs_conntrack_entries") >= 65
+    scrape_limit = scrape.value("natobs_conntrack_entries_limit")
+    assert scrape_limit == int(nat.run(["sysctl", "-n", "net.netfilter.nf_conntrack_max"]).stdout)
+    exported = {field: scrape.value(f"natobs_conntrack_{field}_total") for field in FIELDS}
+    assert exported == counters(nat)
+    assert scrape.by("natobs_conntrack_source_info", "source") == {"ctnetlink": 1}
+
+
+def test_ports_exhausted(lab_factory: LabFactory) -> None:
+    lab = lab_factory(topology.two_armed("ports", ports=(1024, 1123)))
+    with agent_in(lab.host("nat")) as agent:
+        watch = Watch(lab.host("nat"), agent)
+        traffic.udp_flows(lab.host("client1"), lab.topology.server_addresses(4)[0], SILENT, count=300, first_port=20000)
+        seen, counted = watch.look()
+    assert counted["drop"] == counted["insert_failed"] == 200
+    assert seen == {"table_full": 0, "tuple_clash": 200, "chain_too_long": 0}
+
+
+def test_tuple_clashes_without_exhaustion(two_armed_lab: Lab) -> None:
+    server = two_armed_lab.topology.server_addresses(4)[1]
+    with agent_in(two_armed_lab.host("nat")) as agent:
+        watch = Watch(two_armed_lab.host("nat"), agent)
+        clients = [two_armed_lab.host(name) for name in ("client1", "client3")]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda client: traffic.udp_flows(client, server, SILENT, 10_000, 20000), clients))
+        seen, counted = watch.look()
+    assert counted["drop"] > 0
+    assert seen == {"table_full": 0, "tuple_clash": counted["drop"], "chain_too_long": 0}
+
+
+def test_a_table_full_of_assured_entries_drops(lab_factory: LabFactory) -> None:
+    lab = lab_factory(topology.two_armed("full"))
+    nat, server = lab.host("nat"), lab.topology.server_addresses(4)[0]
+    with agent_in(nat) as agent:
+        watch = Watch(nat, agent)
+        limit = int(agent.scrape().value("natobs_conntrack_entries_limit"))
+        entries.load(nat, limit, "assured", check=False)
+        watch.look()
+        traffic.udp_flows(lab.host("client1"), server, SILENT, count=50, first_port=20000)
+        seen, counted = watch.look()
+        assert agent.scrape().value("natobs_conntrack_entries") >= limit
+    assert counted["drop"] == 50
+    assert seen == {"table_full": 50, "tuple_clash": 0, "chain_too_long": 0}
+
+
+def test_a_table_full_of_one_way_entries_evicts(lab_factory: LabFactory) -> None:
+    lab = lab_factory(topology.two_armed("oneway"))
+    nat, server = lab.host("nat"), lab.topology.server_addresses(4)[0]
+    with agent_in(nat) as agent:
+        watch = Watch(nat, agent)
+        limit = int(agent.scrape().value("natobs_conntrack_entries_limit"))
+        entries.load(nat, limit, "one-way", check=False)
+        watch.look()
+        traffic.udp_flows(lab.host("client1"), server, SILENT, count=50, first_port=20000)
+        seen, counted = watch.look()
+    # The kernel looks for a victim in 8 buckets (NF_CT_EVICTION_RANGE): with one entry a bucket, 3 in 10,000 find none.
+    assert counted["early_drop"] >= 48
+    assert counted["drop"] <= 2
+    assert seen == {"table_full": counted["drop"], "tuple_clash": 0, "chain_too_long": 0}
