@@ -7,7 +7,7 @@ samples and never a zero. Knows no subject and no transport.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -107,6 +107,18 @@ class Ticking(Protocol):
         Raises:
             KernelError: nothing could be read this time.
         """
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A collector that keeps lines of text for the status page."""
+
+    @property
+    def title(self) -> str:
+        """What the lines are, as a heading."""
+
+    def tail(self) -> Sequence[str]:
+        """The latest lines, oldest first, each bounded in length."""
 
 
 @dataclass(frozen=True, slots=True)

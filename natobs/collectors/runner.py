@@ -29,11 +29,13 @@ class Snapshot:
         number: counts rounds from 1.
         time: when it began, in seconds since the epoch.
         outcomes: one for each collector, in their order.
+        complete: whether the round had ended; if not, another look at it may show more.
     """
 
     number: int
     time: float
     outcomes: tuple[Outcome, ...]
+    complete: bool
 
 
 @dataclass(slots=True)
@@ -141,7 +143,7 @@ class Runner:
             current.outcomes.get(collector.name) or Outcome(collector.name, (), (late,), 0.0)
             for collector in current.collectors
         )
-        return Snapshot(current.number, current.time, tuple(outcomes))
+        return Snapshot(current.number, current.time, tuple(outcomes), current.finished)
 
     def _work(self, generation: int) -> None:
         """The worker thread: every round's collectors in turn, until another worker took over."""

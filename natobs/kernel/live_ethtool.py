@@ -24,8 +24,10 @@ _ETH_GSTRING_LEN = 32
 _ETHTOOL_CMD_BYTES = 44
 _ETHTOOL_DRVINFO_BYTES = 196
 _IFREQ = struct.Struct("16sP16x")
-_HEADER_BYTES = 12
-"""Room for the largest header here, struct ethtool_gstrings."""
+_STATISTIC_BYTES = 8
+_SPARE_ITEMS = 512
+"""Room beyond twice what was announced: a driver may gain queues between two calls, and the kernel writes all
+that it has then, whatever the size of the buffer (ethtool_get_strings and ethtool_get_stats in net/ethtool/ioctl.c)."""
 
 
 class EthtoolSocket:
@@ -50,11 +52,11 @@ class EthtoolSocket:
                 case EthtoolTopic.STRINGS:
                     count = self._statistics(query.device)
                     head = struct.pack("=III", _ETHTOOL_GSTRINGS, _ETH_SS_STATS, count)
-                    return self._ioctl(query.device, head, _room(count, _ETH_GSTRING_LEN))
+                    return self._list(query.device, head, count, _ETH_GSTRING_LEN)
                 case EthtoolTopic.STATS:
                     count = self._statistics(query.device)
                     head = struct.pack("=II", _ETHTOOL_GSTATS, count)
-                    return self._ioctl(query.device, head, _room(count, 8))
+                    return self._list(query.device, head, count, _STATISTIC_BYTES)
         except OSError as error:
             raise unavailable(f"ethtool {query.topic.value} of {query.device}", error.errno or 0) from error
 
@@ -73,6 +75,12 @@ class EthtoolSocket:
             raise OSError(errno.EOPNOTSUPP, "no statistics")
         return int(count)
 
+    def _list(self, device: str, head: bytes, count: int, size: int) -> bytes:
+        """A header that ends with a number of items, and as many items as the kernel says it wrote."""
+        answer = self._ioctl(device, head, len(head) + (2 * count + _SPARE_ITEMS) * size)
+        (written,) = struct.unpack_from("=I", answer, len(head) - 4)
+        return answer[: len(head) + written * size]
+
     def _ioctl(self, device: str, head: bytes, size: int) -> bytes:
         buffer = array.array("B", head.ljust(size, b"\0"))
         address, _length = buffer.buffer_info()
@@ -81,8 +89,3 @@ class EthtoolSocket:
                 self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             fcntl.ioctl(self._socket, _SIOCETHTOOL, _IFREQ.pack(device.encode()[:15], address))
         return buffer.tobytes()
-
-
-def _room(count: int, size: int) -> int:
-    """Twice what was announced: a driver may gain queues between two calls, and the kernel writes what it has."""
-    return _HEADER_BYTES + 2 * count * size

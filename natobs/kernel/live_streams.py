@@ -2,6 +2,8 @@
 
 Sources: Documentation/ABI/testing/dev-kmsg, include/uapi/linux/rtnetlink.h.
 Reading never blocks; messages that the kernel threw away are reported, not hidden.
+Each stream says once, by an empty message, where its past ends
+(:data:`~natobs.kernel.machine.FROM_NOW_ON`).
 """
 
 import contextlib
@@ -11,7 +13,7 @@ import socket
 
 from natobs.errors import UnavailableError
 from natobs.kernel import netlink
-from natobs.kernel.machine import Stream, StreamName, unavailable
+from natobs.kernel.machine import FROM_NOW_ON, Stream, StreamName, unavailable
 
 _RECORD_BYTES = 8 * 1024
 """CONSOLE_EXT_LOG_MAX in kernel/printk/internal.h: no record of /dev/kmsg is longer."""
@@ -44,6 +46,7 @@ class KernelLog:
 
     def __init__(self) -> None:
         self._descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._caught_up = False
 
     def fileno(self) -> int:
         """The descriptor of the device."""
@@ -54,7 +57,10 @@ class KernelLog:
         try:
             return os.read(self._descriptor, _RECORD_BYTES)
         except BlockingIOError:
-            return None
+            if self._caught_up:
+                return None
+            self._caught_up = True
+            return FROM_NOW_ON
         except BrokenPipeError as error:
             raise UnavailableError("busy", "/dev/kmsg: records were overwritten before they were read") from error
         except OSError as error:
@@ -72,6 +78,7 @@ class RouteEvents:
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, netlink.NETLINK_ROUTE
         )
+        self._announced = False
         try:
             # Beyond net.core.rmem_max with CAP_NET_ADMIN, up to it without.
             with contextlib.suppress(PermissionError):
@@ -87,6 +94,9 @@ class RouteEvents:
 
     def read(self) -> bytes | None:
         """The next datagram; see :meth:`natobs.kernel.machine.Stream.read`."""
+        if not self._announced:
+            self._announced = True
+            return FROM_NOW_ON
         try:
             return self._socket.recv(_EVENT_BYTES)
         except BlockingIOError:

@@ -120,6 +120,10 @@ class StreamName(Enum):
     ROUTE_EVENTS = "route-events"
 
 
+FROM_NOW_ON = b""
+"""The message, once an opening, after which everything has happened since the opening; before it is what was kept."""
+
+
 class Stream(Protocol):
     """Something that the kernel writes as it happens."""
 
@@ -127,7 +131,7 @@ class Stream(Protocol):
         """A file descriptor that polls readable when there is news, or -1 when there never will be."""
 
     def read(self) -> bytes | None:
-        """The next message, or None when there is none now.
+        """The next message, or None when there is none now; :data:`FROM_NOW_ON` once after each opening.
 
         Raises:
             UnavailableError: messages were lost (reason ``busy``), or the stream broke.

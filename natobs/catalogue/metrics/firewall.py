@@ -12,9 +12,7 @@ _BACKEND = Label(
     "whose rules these are; iptables-nft keeps its own in nftables",
     domain=("nftables", "iptables-nft", "iptables-legacy"),
 )
-_FAMILY = Label(
-    "family", "protocol family of the table", domain=("ip", "ip6", "inet", "arp", "bridge", "netdev", "other")
-)
+_FAMILY = Label("family", "protocol family of the table", domain=("ip", "ip6", "inet", "arp", "bridge", "netdev"))
 _TABLE = Label("table", "name of the table", bound=_BOUND)
 _CHAIN = Label("chain", "name of the chain", bound=_BOUND)
 _PLACE = (_BACKEND, _FAMILY, _TABLE, _CHAIN)
@@ -43,9 +41,7 @@ _POLICY_HELP = (
 POLICY_PACKETS = Metric(
     "natobs_firewall_policy_packets_total", Kind.COUNTER, f"Packets {_POLICY_HELP}", _BOTH, labels=_PLACE
 )
-POLICY_BYTES = Metric(
-    "natobs_firewall_policy_bytes_total", Kind.COUNTER, f"Bytes {_POLICY_HELP}", _BOTH, labels=_PLACE
-)
+POLICY_BYTES = Metric("natobs_firewall_policy_bytes_total", Kind.COUNTER, f"Bytes {_POLICY_HELP}", _BOTH, labels=_PLACE)
 
 _NAMED = (_FAMILY, _TABLE, _COUNTER)
 COUNTER_PACKETS = Metric(

@@ -1,0 +1,70 @@
+# Everything a person types. Set-up happens by itself and is quick when nothing changed.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+VENV := .venv
+PYTHON_BIN := $(VENV)/bin/python
+AGENT := $(VENV)/agent.stamp
+DEV := $(VENV)/dev.stamp
+# What every environment follows from.
+SOURCES := $(PYTHON_BIN) requirements/build.txt pyproject.toml natobs/__init__.py scripts/venv.sh
+
+# Debian keeps ip, nft and conntrack where an ordinary user's PATH does not look; .tools holds what scripts/programs.sh fetched.
+export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
+
+.PHONY: help up down test check lint format bench lab generate lock clean programs
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(AGENT) ## Run the agent for this host in the background, and say where.
+	@$(VENV)/bin/natobs up
+
+down: ## Stop that agent.
+	@if [ -x $(VENV)/bin/natobs ]; then $(VENV)/bin/natobs down; fi
+
+test: programs $(DEV) ## Run all tests, those in network namespaces too; ARGS="-k name" chooses.
+	@$(PYTHON_BIN) -m pytest --durations=10 $(ARGS)
+
+check: $(DEV) ## Lint, types, layers, sizes, and freshness of generated files.
+	@$(PYTHON_BIN) scripts/check.py
+
+lint: $(DEV) ## The quick part of check.
+	@$(PYTHON_BIN) scripts/check.py --only ruff --only format --only length
+
+format: $(DEV) ## Format the code, and mend what ruff can mend safely.
+	@$(PYTHON_BIN) scripts/check.py --mend
+
+bench: programs $(DEV) ## Compare the agent with node_exporter, in the lab.
+	@$(PYTHON_BIN) -m benchmarks.agent $(ARGS)
+
+lab: programs $(DEV) ## Build a NAT in network namespaces, with traffic and the agent; ends with Ctrl-C.
+	@$(VENV)/bin/natobs lab demo
+
+generate: $(DEV) ## Write the files that follow from the catalogue.
+	@$(VENV)/bin/natobs generate all
+
+lock: $(DEV) ## Write requirements/*.txt anew; ARGS=--upgrade takes the newest versions.
+	@bash scripts/lock.sh $(ARGS)
+
+clean: ## Stop the agent, and remove the environment and all caches.
+	-@$(MAKE) down
+	@rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+programs:
+	@bash scripts/programs.sh
+
+$(PYTHON_BIN):
+	@bash scripts/venv.sh create
+
+$(AGENT): $(SOURCES) requirements/agent.txt
+	@bash scripts/venv.sh install requirements/agent.txt requirements/build.txt
+	@touch $@
+
+$(DEV): $(SOURCES) requirements/dev.txt
+	@bash scripts/venv.sh install requirements/dev.txt
+	@touch $@

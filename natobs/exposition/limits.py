@@ -1,0 +1,49 @@
+"""The bounds of the HTTP server, each with its reason.
+
+Knows numbers only. All times are in seconds, all sizes in bytes.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one server, and one connection of it, may take.
+
+    A connection holds its place for at most ``head`` (no request comes), then ``scrape + grace``
+    (the answer is made) and twice ``write`` (the answer is sent, and the connection closed behind
+    it). Between requests it gives its place to the next one that waits.
+
+    Args:
+        connections: open connections. The next ones wait in the kernel's backlog.
+        backlog: connections that the kernel keeps waiting for us, per address.
+        head: from the arrival of a connection, TLS handshake included, to its complete request head; for later
+            requests of the same connection, from their first byte.
+        handshake: for the TLS handshake alone.
+        idle: between two requests. Above the usual scrape interval of a minute, so that a scraper
+            need not repeat the TLS handshake; idle connections make room when the places are taken.
+        write: for one response. A scraper gives up after 10 s by default; slower readers are broken or hostile.
+        linger: for the rest of a request that was refused while it was still being sent.
+        scrape: for the handler, where the scraper gives no time limit; also the most that it can give.
+            Prometheus' default of 10 s less the margin.
+        grace: added to the handler's time before it is answered for with 503.
+        head_size: size of a request head; what is larger is refused with 431. Counted in chunks of 4 KiB.
+        receive_buffer: kernel memory for bytes that we have not read, per connection; the most that is read at once.
+        send_buffer: kernel memory for bytes that the client has not taken, per connection. Holds a whole
+            compressed exposition; the kernel's own limit is 4 MiB.
+        workers: threads that run the handler and compress.
+    """
+
+    connections: int = 64
+    backlog: int = 128
+    head: float = 5.0
+    handshake: float = 5.0
+    idle: float = 75.0
+    write: float = 30.0
+    linger: float = 1.0
+    scrape: float = 9.5
+    grace: float = 0.25
+    head_size: int = 16 * 1024
+    receive_buffer: int = 64 * 1024
+    send_buffer: int = 256 * 1024
+    workers: int = 4

@@ -1,0 +1,79 @@
+"""Requests and responses as handlers see them.
+
+Knows what a handler needs to know of HTTP and no more: no sockets, no bytes on
+the wire, no compression.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol
+
+SCRAPE_TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
+"""Prometheus sends its ``scrape_timeout`` in this header, in seconds."""
+
+_MARGIN_SHARE = 0.1
+_MARGIN_LIMIT = 0.5
+"""Kept back from the scraper's time limit for encoding and the way back: a tenth, at most half a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose head is complete; requests with a body never get this far.
+
+    Args:
+        method: ``GET`` or ``HEAD``; a handler may treat both alike, the body is left out for it.
+        path: decoded, without the query.
+        query: as it came, without the question mark.
+        headers: names in lower case; values of repeated fields joined by a comma.
+        deadline: seconds that the handler may take from the moment it is called.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a handler answers. Length, date, compression and connection handling are added by the server.
+
+    Args:
+        status: of RFC 9110.
+        body: uncompressed. The same object returned to many scrapers is compressed once.
+        content_type: with its parameters.
+        headers: further fields.
+    """
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+
+class Handler(Protocol):
+    """Makes the response to a request, in a worker thread, several at a time."""
+
+    def __call__(self, request: Request, /) -> Response: ...
+
+
+def plain(status: HTTPStatus, sentence: str, *headers: tuple[str, str]) -> Response:
+    """Answer with a status and one sentence for a person."""
+    text = f"{status.value} {status.phrase}: {sentence}\n"
+    return Response(status.value, text.encode(), "text/plain; charset=utf-8", headers)
+
+
+def time_limit(headers: Mapping[str, str], longest: float) -> float:
+    """Compute the seconds that a handler has: the scraper's limit less a margin, at most ``longest``.
+
+    A header that is absent, or no positive number, means ``longest``.
+    """
+    try:
+        given = float(headers.get(SCRAPE_TIMEOUT_HEADER, ""))
+    except ValueError:
+        return longest
+    if not given > 0:  # also NaN
+        return longest
+    return min(longest, given - min(_MARGIN_LIMIT, given * _MARGIN_SHARE))

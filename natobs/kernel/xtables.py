@@ -1,0 +1,198 @@
+"""Tables of iptables-legacy: the structures that ``IPT_SO_GET_ENTRIES`` copies to user space.
+
+Which tables exist is read from ``/proc/net/ip_tables_names``, because to ask
+for one through the socket option would load it. Sources:
+include/uapi/linux/netfilter/x_tables.h, netfilter_ipv4/ip_tables.h,
+netfilter_ipv6/ip6_tables.h, net/ipv4/netfilter/ip_tables.c. The layout is that
+of 64-bit processes (and of 32-bit ones that align 64-bit integers to 8 bytes,
+such as ARM's; i386 does not), in the byte order of the machine that wrote it.
+
+A table is one array of entries. A built-in chain starts where ``hook_entry``
+points and ends with its policy, where ``underflow`` points; a user's chain
+starts after an ``ERROR`` target that bears its name and ends with a rule of its
+own that returns; an ``ERROR`` target ends the array.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from natobs.errors import FormatError
+from natobs.kernel.firewall import Count, Policy, Rule, Table, Verdict
+from natobs.kernel.machine import File, Machine, Xtables
+
+NAMES = {False: File("/proc/net/ip_tables_names"), True: File("/proc/net/ip6_tables_names")}
+"""Names of the tables that exist, a line each, by whether IPv6 is meant; readable to root only."""
+
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,31}")  # XT_TABLE_MAXNAMELEN with its NUL
+_CHAINS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")  # enum nf_inet_hooks
+_INFO = struct.Struct("=32sI5I5III")  # struct ipt_getinfo: name, valid hooks, hook_entry, underflow, entries, size
+_ENTRIES = struct.Struct("=32sI4x")  # struct ipt_get_entries: name, size; entries are aligned to 8 bytes
+_OFFSETS = struct.Struct("=HH")  # target_offset, next_offset
+_COUNTERS = struct.Struct("=QQ")  # struct xt_counters: packets, bytes
+_EXTENSION = struct.Struct("=H29sB")  # struct xt_entry_match and xt_entry_target: size, name, revision
+_VERDICT = struct.Struct("=i")
+_NF_DROP_VERDICT = -1
+"""Verdicts are stored as -verdict - 1; from 0 on they are the offset of a chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where things are in struct ipt_entry or ip6t_entry."""
+
+    match_bytes: int  # struct ipt_ip or ip6t_ip6: addresses, interfaces, protocol
+    offsets: int
+    counters: int
+    header_bytes: int
+
+
+_LAYOUT = {False: _Layout(84, 88, 96, 112), True: _Layout(136, 140, 152, 168)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of the array, cut into its parts."""
+
+    offset: int
+    match: bytes
+    extensions: bytes
+    target: str
+    payload: bytes
+    packets: int
+    bytes: int
+
+    @property
+    def verdict(self) -> int | None:
+        """The standard target's verdict or jump; None for any other target."""
+        if self.target or len(self.payload) < _VERDICT.size:
+            return None
+        return int(_VERDICT.unpack_from(self.payload)[0])
+
+
+def read_tables(machine: Machine, *, ipv6: bool) -> list[Table]:
+    """Every table of iptables-legacy or, with ``ipv6``, ip6tables-legacy that exists in this network namespace.
+
+    Raises:
+        UnavailableError: no such tables in this kernel, or no privilege.
+        FormatError: an answer is not what the kernel documents.
+    """
+    names = parse_names(machine.ask(NAMES[ipv6]))
+    return [parse_table(machine.ask(Xtables(ipv6, name)), name, ipv6=ipv6) for name in names]
+
+
+def parse_names(data: bytes) -> list[str]:
+    """Decode ``/proc/net/ip_tables_names``.
+
+    Raises:
+        FormatError: a line is not the name of a table (which a recording could use to lead a reader astray).
+    """
+    names = data.decode("ascii", "replace").split("\n")
+    for name in filter(None, names):
+        if not _TABLE_NAME.fullmatch(name):
+            raise FormatError(f"xtables: {name[:40]!r} is no name of a table")
+    return [name for name in names if name]
+
+
+def parse_table(data: bytes, name: str, *, ipv6: bool) -> Table:
+    """Decode one table; counts and policies as ``iptables-legacy-save -c`` prints them.
+
+    Args:
+        data: ``struct ipt_getinfo`` followed by ``struct ipt_get_entries``.
+        name: name of the table.
+        ipv6: whether it is one of ip6tables.
+
+    Raises:
+        FormatError: lengths or offsets contradict one another.
+    """
+    if len(data) < _INFO.size + _ENTRIES.size:
+        raise FormatError(f"xtables {name}: {len(data)} bytes are no table")
+    _name, hooks, *numbers = _INFO.unpack_from(data)
+    size = numbers[-1]
+    blob = memoryview(data)[_INFO.size + _ENTRIES.size :]
+    if len(blob) < size:
+        raise FormatError(f"xtables {name}: {len(blob)} bytes of entries where {size} were announced")
+    built_in = {numbers[hook]: chain for hook, chain in enumerate(_CHAINS) if hooks >> hook & 1}
+    policies = {numbers[5 + hook]: chain for hook, chain in enumerate(_CHAINS) if hooks >> hook & 1}
+    table = Table(("iptables-legacy", ipv6, name), "iptables-legacy", "ip6" if ipv6 else "ip", name)
+    chains = _chains(list(_walk(blob[:size], _LAYOUT[ipv6])), built_in, policies, table)
+    starts = {entries[0].offset: chain for chain, entries in chains.items() if entries}
+    for chain, entries in chains.items():
+        table.counts += _counts(chain, entries if chain in built_in.values() else entries[:-1], starts)
+    return table
+
+
+def _walk(blob: memoryview, layout: _Layout) -> Iterator[_Entry]:
+    offset, end = 0, len(blob)
+    while offset < end:
+        if end - offset < layout.header_bytes:
+            raise FormatError(f"xtables: {end - offset} bytes left over after the last entry")
+        to_target, to_next = _OFFSETS.unpack_from(blob, offset + layout.offsets)
+        if not layout.header_bytes <= to_target <= to_next - _EXTENSION.size or to_next > end - offset:
+            raise FormatError(f"xtables: an entry of {to_next} bytes with its target at {to_target}")
+        packets, octets = _COUNTERS.unpack_from(blob, offset + layout.counters)
+        _size, target, _revision = _EXTENSION.unpack_from(blob, offset + to_target)
+        yield _Entry(
+            offset=offset,
+            match=bytes(blob[offset : offset + layout.match_bytes]),
+            extensions=bytes(blob[offset + layout.header_bytes : offset + to_target]),
+            target=_text(target),
+            payload=bytes(blob[offset + to_target + _EXTENSION.size : offset + to_next]),
+            packets=packets,
+            bytes=octets,
+        )
+        offset += to_next
+
+
+def _chains(
+    entries: list[_Entry], built_in: dict[int, str], policies: dict[int, str], table: Table
+) -> dict[str, list[_Entry]]:
+    """The entries of each chain, without policies (these go to the table) and without the chains' own names."""
+    chains: dict[str, list[_Entry]] = {}
+    current: list[_Entry] = []
+    for entry in entries:
+        if entry.offset in built_in:
+            current = chains.setdefault(built_in[entry.offset], [])
+        if entry.offset in policies:
+            drop = entry.verdict == _NF_DROP_VERDICT
+            table.policies.append(Policy(policies[entry.offset], drop, entry.packets, entry.bytes))
+        elif entry.target == "ERROR":
+            current = chains.setdefault(_text(entry.payload), [])
+        else:
+            current.append(entry)
+    return chains
+
+
+def _counts(chain: str, entries: list[_Entry], starts: dict[int, str]) -> Iterator[Count]:
+    """The rules of one chain.
+
+    A rule is known by all that does not change while others come and go: what it
+    matches, its target (a chain by name, because its offset moves), and how many
+    like it stand before it.
+    """
+    alike: dict[int, int] = {}
+    for position, entry in enumerate(entries, 1):
+        verdict = entry.verdict
+        goal = entry.payload if verdict is None else starts.get(verdict, verdict)
+        likeness = hash((entry.match, entry.extensions, entry.target, goal))
+        alike[likeness] = number = alike.get(likeness, 0) + 1
+        denies: Verdict = "drop" if verdict == _NF_DROP_VERDICT else "reject" if entry.target == "REJECT" else ""
+        rule = Rule((chain, likeness, number), chain, _comment(entry.extensions), denies)
+        yield Count(rule, position, entry.packets, entry.bytes, entry.packets if denies else None)
+
+
+def _comment(extensions: bytes) -> str:
+    """The text of the match named ``comment``: struct xt_comment_info, 256 bytes with a NUL."""
+    offset, end = 0, len(extensions)
+    while end - offset >= _EXTENSION.size:
+        size, name, _revision = _EXTENSION.unpack_from(extensions, offset)
+        if not _EXTENSION.size <= size <= end - offset:
+            raise FormatError(f"xtables: a match of {size} bytes in {end - offset}")
+        if _text(name) == "comment":
+            return _text(extensions[offset + _EXTENSION.size : offset + size])
+        offset += size
+    return ""
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "replace")

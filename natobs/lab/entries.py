@@ -1,0 +1,77 @@
+"""Conntrack entries without traffic: a file that ``conntrack -R`` loads into a NAT, up to the host's whole limit.
+
+Entries are translated TCP connections from one inside address to port 443 of
+as many outside addresses as the number needs. *assured* ones have been answered
+and are never evicted early; *one-way* ones wait for an answer and are
+(``nf_conntrack_early_drop`` spares entries with ``IPS_ASSURED``).
+262,144 entries are written in 0.2 s and loaded in 3 to 5 s (kernel 6.18).
+"""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from natobs.errors import LabError
+from natobs.lab.lab import Host
+from natobs.lab.launch import require
+from natobs.lab.topology import Topology, nth
+
+Kind = Literal["assured", "one-way"]
+
+_FIRST_PORT = 1024
+_PORTS = 65536 - _FIRST_PORT
+_ADDRESSES = range(100, 250)  # of the servers' network, past every server and short of the dead address
+MOST = len(_ADDRESSES) * _PORTS
+"""Most entries that one call can make: 9,676,800."""
+
+_STATE = {"assured": ("SEEN_REPLY,ASSURED", "ESTABLISHED"), "one-way": ("UNSET", "SYN_SENT")}
+_LOAD_SECONDS = 120.0
+
+
+def lines(topology: Topology, count: int, kind: Kind = "assured", *, seconds: int = 3600) -> Iterator[str]:
+    """Give lines for ``conntrack -R``, the format of ``conntrack -L -o save`` (conntrack-tools 1.4.7).
+
+    Args:
+        topology: whose first client and SNAT address the entries are about; IPv4.
+        count: how many, up to :data:`MOST`.
+        kind: answered, or waiting for an answer.
+        seconds: after which the kernel forgets them.
+    """
+    if not 0 <= count <= MOST:
+        raise LabError(f"{count} conntrack entries; between 0 and {MOST} are possible")
+    return islice(_all_lines(topology, kind, seconds), count)
+
+
+def _all_lines(topology: Topology, kind: Kind, seconds: int) -> Iterator[str]:
+    status, state = _STATE[kind]
+    inside = topology.client_address(topology.clients[0], 4)
+    outside = topology.snat_addresses(4)[0]
+    for number in _ADDRESSES:
+        server = nth(topology.server_network(4), number)
+        head = f"-A -t {seconds} -u {status} -s {inside} -d {server} -r {server} -n {outside} -p tcp --sport "
+        for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
+            yield f"{head}{port} --dport 443 --reply-port-src 443 --reply-port-dst {port} --state {state}\n"
+
+
+def load(nat: Host, count: int, kind: Kind = "assured", *, seconds: int = 3600, check: bool = True) -> str:
+    """Load entries into a host's table; see :func:`lines` for the arguments.
+
+    Args:
+        nat: the host, as a rule ``lab.host("nat")``.
+        count: how many entries.
+        kind: answered, or waiting for an answer.
+        seconds: after which the kernel forgets them.
+        check: raise when the kernel did not take all (a full table refuses).
+
+    Returns:
+        What ``conntrack`` said on standard error.
+    """
+    require("conntrack")
+    # in /tmp whatever TMPDIR says: the lab shares it with the host, but has a /run of its own
+    with tempfile.NamedTemporaryFile("w", prefix="natobs-entries-", encoding="ascii", dir="/tmp") as file:
+        Path(file.name).chmod(0o600)
+        file.writelines(lines(nat.lab.topology, count, kind, seconds=seconds))
+        file.flush()
+        return nat.run(["conntrack", "-R", file.name], check=check, timeout=_LOAD_SECONDS).stderr

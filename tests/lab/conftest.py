@@ -1,0 +1,61 @@
+"""Labs for tests: built once for each module, and nothing left behind when the session ends."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from natobs.lab import sweep, topology, traffic
+from natobs.lab.lab import Host, Lab
+
+LabFactory = Callable[[topology.Topology], Lab]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Sweep labs of dead owners before the session; after it, fail if one of its own is left."""
+    sweep.sweep()
+    mine = f"{os.getpid()}:"
+    yield
+    assert [found for found in sweep.holders() if found.owner.startswith(mine)] == []
+    assert sweep.orphans() == []
+    assert sweep.strays() == []
+
+
+@pytest.fixture(scope="module")
+def lab_factory() -> Iterator[LabFactory]:
+    """Build labs on demand, with servers running; they end with the module.
+
+    Example: ``lab = lab_factory(topology.two_armed(backend="iptables-nft"))``.
+    """
+    with ExitStack() as labs:
+
+        def build(wanted: topology.Topology) -> Lab:
+            lab = labs.enter_context(Lab(wanted))
+            traffic.start_servers(lab)
+            return lab
+
+        yield build
+
+
+@pytest.fixture(scope="module")
+def two_armed_lab(lab_factory: LabFactory) -> Lab:
+    """Give a two-armed lab (nftables) with servers running; shared by the tests of a module."""
+    return lab_factory(topology.two_armed())
+
+
+@pytest.fixture(scope="module")
+def one_armed_lab(lab_factory: LabFactory) -> Lab:
+    """Give a one-armed lab (nftables) with servers running; shared by the tests of a module."""
+    return lab_factory(topology.one_armed())
+
+
+@pytest.fixture(scope="session")
+def fetch() -> Callable[[Host, str], str]:
+    """Give ``fetch(host, url) -> str``: the body of an HTTP URL, read from inside a host of a lab.
+
+    Example: ``fetch(lab.host("nat"), "http://127.0.0.1:9650/metrics")``. Raises
+    LabError when nobody answers within 10 s or the status is not 2xx.
+    """
+    return traffic.fetch
