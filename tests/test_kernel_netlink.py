@@ -66,3 +66,18 @@ def test_numbers_and_texts() -> None:
     assert netlink.text(memoryview(b"\xff\0")) == "�"
     with pytest.raises(FormatError):
         netlink.number(memoryview(b"abc"))
+
+
+@given(ATTRIBUTES, st.sets(st.integers(0, 0x3FFF)), st.binary(max_size=9))
+def test_picking_some_attributes_is_walking_all_of_them(
+    attributes: list[tuple[int, bytes]], wanted: set[int], junk: bytes
+) -> None:
+    wanted |= {kind for kind, _payload in attributes[::2]}
+    data = memoryview(b"HEAD" + b"".join(netlink.attribute(kind, payload) for kind, payload in attributes) + junk)
+    try:
+        every = netlink.attributes(data, 4)
+    except FormatError:
+        with pytest.raises(FormatError):
+            netlink.pick(data, wanted, 4)
+    else:
+        assert netlink.pick(data, wanted, 4) == {kind: payload for kind, payload in every.items() if kind in wanted}

@@ -5,12 +5,18 @@ import gzip
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from natobs.exposition.limits import Limits
 from natobs.exposition.messages import Request, Response
+from natobs.exposition.server import Server
 from tests.loopback import eventually, fetch, raw, read_all, serving
 
 BODY = b"".join(b'natobs_network_receive_bytes_total{device="eth%d"} %d\n' % (i, i * 7919) for i in range(800))
@@ -174,3 +180,18 @@ def test_handlers_that_hang_do_not_take_more_threads_or_the_connections_of_other
         release.set()
         assert fetch(server.addresses[0]).body == BODY
     assert answers == [503] * 8
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving(site) as running:
+        yield running
+
+
+@given(garbage=st.binary(max_size=200) | st.text("GETHAD /?:%\r\n\0é1.", max_size=80).map(str.encode))
+@settings(max_examples=60, deadline=None)
+def test_no_bytes_stop_the_server(server: Server, garbage: bytes) -> None:
+    with raw(server.addresses[0], garbage) as client:
+        client.shutdown(socket.SHUT_WR)
+        answer = read_all(client)
+    assert not answer or answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 4"))

@@ -5,7 +5,17 @@ Knows what is measured and what is still missing; objectives and alerts are defi
 
 from dataclasses import dataclass
 
-from natobs.catalogue.metrics import conntrack
+from natobs.catalogue.metrics import (
+    conntrack,
+    firewall,
+    host,
+    kernel_log,
+    network,
+    nic,
+    protocols,
+    routing,
+    softnet,
+)
 from natobs.catalogue.types import Metric
 from natobs.errors import CatalogueError
 
@@ -39,13 +49,90 @@ class Sli:
             raise CatalogueError(f"SLI {self.id}: its ratio is of metrics that are no inputs")
 
 
+_PROBES = "Needs probes in the private subnets; this version has none."
+_ACCOUNTING = "Needs counters of forwarded flows by destination; this version has none."
+
 ALL: tuple[Sli, ...] = (
+    Sli(
+        "M1",
+        "Outbound success",
+        "Do new outbound connections succeed at the first attempt?",
+        "99.9 %",
+        inputs=(conntrack.NEW_FLOW_DROPS, routing.DEFAULT_ROUTE_PRESENT),
+        missing="The rate needs attempts and answers of forwarded flows, or probes; this version has neither. Below "
+        "is what is known to make connections fail.",
+    ),
     Sli(
         "M2",
         "Translation table",
         "How full is the connection tracking table?",
         "below 70 %",
-        inputs=(conntrack.ENTRIES, conntrack.LIMIT, conntrack.EARLY_DROP),
+        inputs=(conntrack.ENTRIES, conntrack.LIMIT, conntrack.EARLY_DROP, conntrack.NEW_FLOW_DROPS),
         ratio=(conntrack.ENTRIES, conntrack.LIMIT),
+    ),
+    Sli(
+        "M3",
+        "CPU",
+        "Is a CPU saturated, by forwarding (softirq) or by its neighbours (steal)?",
+        "p95 below 60 %",
+        inputs=(host.CPU_SECONDS, softnet.TIMES_SQUEEZED),
+    ),
+    Sli(
+        "M4",
+        "Throughput",
+        "How close do the interfaces come to their capacity, peaks included?",
+        "below the instance's limit",
+        inputs=(
+            network.RECEIVE_BYTES,
+            network.TRANSMIT_BYTES,
+            network.PEAK_BYTES,
+            network.PEAK_PACKETS,
+            network.CAPACITY,
+        ),
+    ),
+    Sli(
+        "M5",
+        "Packet drops",
+        "Where are packets lost on this machine, and why?",
+        "below 0.01 % of packets",
+        inputs=(
+            network.RECEIVE_DROPS,
+            network.TRANSMIT_DROPS,
+            nic.ALLOWANCE_EXCEEDED,
+            network.QDISC_DROPS,
+            softnet.DROPPED,
+            protocols.IP_INPUT_DISCARDS,
+            protocols.IP_FORWARD_NO_ROUTE,
+            conntrack.DROP,
+            firewall.DENIES,
+        ),
+    ),
+    Sli(
+        "M6",
+        "Connection resets",
+        "Are forwarded connections being reset?",
+        "minimal",
+        inputs=(protocols.TCP_RESETS_SENT, host.BOOT_TIME),
+        missing="Forwarded resets need a counter in the packet path; this version has none. Below are resets that this "
+        "machine itself sent, and when it started.",
+    ),
+    Sli("M7", "Added latency", "How much time does the NAT add?", "below 20 ms", missing=_PROBES),
+    Sli(
+        "M8",
+        "Public ports",
+        "Is a destination running out of source ports?",
+        "warn at 60 %, page at 80 %",
+        inputs=(conntrack.FOUND, conntrack.INSERT_FAILED),
+        missing="Ports in use need a census of the table; this version has none. Below, ports that were found taken, "
+        "and entries that got none.",
+    ),
+    Sli("M9", "Errors by destination", "Which third party fails?", "by destination", missing=_ACCOUNTING),
+    Sli(
+        "M10",
+        "Changes",
+        "What has changed on this machine?",
+        "few",
+        inputs=(routing.ROUTE_CHANGES, routing.ADDRESS_CHANGES, network.CARRIER_CHANGES, kernel_log.EVENTS),
+        missing="Scaling events of a fleet are not recorded by this version. Below, the changes that this machine saw.",
     ),
 )

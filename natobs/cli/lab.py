@@ -214,8 +214,16 @@ def _show(running: "Demo", seconds: float | None) -> None:
 
 
 def _words(counts: dict[str, int]) -> str:
-    shown = [f"{key.replace('_', ' ')} {number}" for key, number in counts.items() if number or key != "unexpected"]
-    return "traffic: " + (", ".join(shown) if shown else "begins")
+    if not counts:
+        return "traffic begins"
+    groups: dict[str, list[str]] = {}
+    for outcome, number in counts.items():
+        kind, _, how = outcome.partition("_")
+        if how:
+            groups.setdefault(kind, []).append(f"{number} {how.replace('_', ' ')}")
+        elif number:  # "unexpected": shown only when there is something to show
+            groups[outcome] = [str(number)]
+    return "; ".join(f"{kind} {', '.join(parts)}" for kind, parts in groups.items())
 
 
 def _clock(since: float) -> str:

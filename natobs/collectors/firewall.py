@@ -5,7 +5,7 @@ How many series there are is the business of :mod:`natobs.collectors.ledger`.
 """
 
 from natobs.catalogue.metrics import firewall as metric
-from natobs.catalogue.types import Metric
+from natobs.catalogue.types import Metric, Sample
 from natobs.collectors.base import NOTHING_HERE, Gap, Reading
 from natobs.collectors.ledger import Entry, Key, Ledger
 from natobs.kernel import nftables, xtables
@@ -42,7 +42,8 @@ class FirewallCollector:
     )
 
     def __init__(self, max_series: int) -> None:
-        self._decoder = RuleDecoder()
+        self._rules = RuleDecoder()
+        self._tables = xtables.TableDecoder()
         self._ledgers = {subject: Ledger(max_series, follow=subject == "denies") for subject in _METRICS}
 
     def collect(self, machine: Machine) -> Reading:
@@ -50,17 +51,20 @@ class FirewallCollector:
         reading = Reading()
         tables: dict[str, list[Table]] = {}
         with reading.part():
-            tables["nftables"] = nftables.read_tables(machine, self._decoder)
+            tables["nftables"] = nftables.read_tables(machine, self._rules)
         for ipv6 in (False, True):
             with reading.part():
-                tables[f"{'ip6' if ipv6 else 'ip'}tables-legacy"] = xtables.read_tables(machine, ipv6=ipv6)
+                tables[f"{'ip6' if ipv6 else 'ip'}tables-legacy"] = xtables.read_tables(
+                    machine, self._tables, ipv6=ipv6
+                )
         entries = {source: entries_of(found) for source, found in tables.items()}
         for subject, (packets, octets) in _METRICS.items():
             credited = self._ledgers[subject].update({source: found[subject] for source, found in entries.items()})
+            # Not reading.add: the labels with closed domains come from the kernel layer's own words, and this is hot.
             for key, total in credited.items():
-                reading.add(packets, total.packets, *key)
+                reading.samples.append(Sample(packets, key, total.packets))
                 if octets is not None:
-                    reading.add(octets, total.bytes, *key)
+                    reading.samples.append(Sample(octets, key, total.bytes))
         if tables.get("nftables"):
             for kind, places in uncounted(tables["nftables"]).items():
                 reading.add(metric.UNCOUNTED_DENIES, places, kind)

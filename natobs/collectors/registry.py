@@ -6,8 +6,18 @@ The only module that knows them all.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from natobs.collectors.allowances import AllowancesCollector
 from natobs.collectors.base import Collector
 from natobs.collectors.conntrack import ConntrackCollector
+from natobs.collectors.firewall import FirewallCollector
+from natobs.collectors.host import HostCollector, SelfCollector
+from natobs.collectors.kernel_log import KernelLogCollector
+from natobs.collectors.network import NetworkCollector
+from natobs.collectors.peaks import PeaksCollector
+from natobs.collectors.protocols import ProtocolsCollector
+from natobs.collectors.routing import RoutingCollector
+from natobs.collectors.softnet import SoftnetCollector
+from natobs.collectors.sysctls import SysctlsCollector
 from natobs.config import Config
 
 
@@ -27,7 +37,28 @@ class Entry:
     settings: Callable[[Config], object] = lambda config: None
 
 
-ALL: tuple[Entry, ...] = (Entry("conntrack", lambda config: ConntrackCollector()),)
+ALL: tuple[Entry, ...] = (
+    Entry("conntrack", lambda config: ConntrackCollector()),
+    Entry("network", lambda config: NetworkCollector(config.links), lambda config: config.links),
+    Entry(
+        "peaks",
+        lambda config: PeaksCollector(config.collectors.peak_interval_seconds),
+        lambda config: config.collectors.peak_interval_seconds,
+    ),
+    Entry("allowances", lambda config: AllowancesCollector()),
+    Entry("softnet", lambda config: SoftnetCollector()),
+    Entry("protocols", lambda config: ProtocolsCollector()),
+    Entry("host", lambda config: HostCollector()),
+    Entry("routing", lambda config: RoutingCollector(config.nat), lambda config: config.nat),
+    Entry(
+        "firewall",
+        lambda config: FirewallCollector(config.firewall.max_series),
+        lambda config: config.firewall.max_series,
+    ),
+    Entry("kernel_log", lambda config: KernelLogCollector()),
+    Entry("sysctls", lambda config: SysctlsCollector()),
+    Entry("self", lambda config: SelfCollector()),
+)
 
 
 def build(config: Config, old: Config | None = None, present: Sequence[Collector] = ()) -> tuple[Collector, ...]:

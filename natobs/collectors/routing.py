@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from natobs.catalogue.metrics import routing as metric
 from natobs.collectors.base import Gap, Reading
-from natobs.collectors.roles import roles
-from natobs.collectors.routing_state import MOST_DEVICES, RoutingState
 from natobs.config import Nat
 from natobs.errors import KernelError
 from natobs.kernel import address, device, route, route_events
 from natobs.kernel.machine import FROM_NOW_ON, Machine, StreamName
+from natobs.kernel.roles import outside_of, roles
+from natobs.kernel.route_changes import MOST_DEVICES, RouteChanges
 
 _FAMILIES = {"ipv4": address.AF_INET, "ipv6": address.AF_INET6}
 
@@ -51,8 +51,9 @@ class RoutingCollector:
         self._inside = address.Prefixes(tuple(prefix.network for prefix in nat.inside))
         self._dumping = threading.Lock()
         self._lock = threading.Lock()
-        self._state = RoutingState()
+        self._state = RouteChanges()
         self._expected: set[int] = set()
+        self._outside: frozenset[int] = frozenset()
         self._lost = 0
         self._live = False
         self._trouble: Gap | None = Gap("absent", "rtnetlink events: nobody listens yet")
@@ -91,16 +92,23 @@ class RoutingCollector:
                 self._expected.add(family)
                 present = any(found.usable for found in table.defaults)
                 reading.add(metric.DEFAULT_ROUTE_PRESENT, int(present), name)
-        if dump.devices is not None and dump.addresses is not None and dump.tables:
-            found_roles = roles(self._inside, dump.devices, dump.addresses, dump.tables.values())
-            for index, role in sorted(found_roles.items())[:MOST_DEVICES]:
-                reading.add(metric.DEVICE_ROLE, 1, dump.devices[index].name, role)
+        self._roles(dump, reading)
         with self._lock:
             if self._trouble is not None:
                 reading.gaps.append(self._trouble)
             if self._live:
                 self._changes(reading)
         return reading
+
+    def _roles(self, dump: _Dump, reading: Reading) -> None:
+        """While there is no default route at all, the side it was on last stays outside."""
+        if dump.devices is None or dump.addresses is None or not dump.tables:
+            return
+        self._outside = outside_of(dump.tables.values()) or self._outside
+        towards = {way for table in dump.tables.values() for way in table.towards}
+        found = roles(self._inside, dump.devices, dump.addresses, towards, self._outside)
+        for index, role in sorted(found.items())[:MOST_DEVICES]:
+            reading.add(metric.DEVICE_ROLE, 1, dump.devices[index].name, role)
 
     def _changes(self, reading: Reading) -> None:
         for kind, count in self._state.route_changes.items():

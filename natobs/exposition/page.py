@@ -77,12 +77,13 @@ class Page:
         sources = {metric: c.name for c in self._observer.collectors for metric in c.metrics}
         for sli in SLIS:
             yield from _sli(sli, values, sources)
+        yield "</main>"
         yield from _collectors(latest.outcomes)
         for collector in self._observer.collectors:
             if isinstance(collector, Telling):
                 yield from _lines(collector.title, collector.tail())
         yield (
-            '</main><footer><a href="metrics">metrics</a> · <a href="healthz">healthz</a> · '
+            '<footer><a href="metrics">metrics</a> · <a href="healthz">healthz</a> · '
             f'<a href="readyz">readyz</a> · refreshed every {_REFRESH_SECONDS} s</footer></body></html>'
         )
 
@@ -99,7 +100,7 @@ class Values:
         self._seconds = latest.time - base.time if base else 0.0
 
     def of(self, metric: Metric) -> Sequence[Sample]:
-        """Every sample of a metric, largest first among counters, else in the collector's order."""
+        """Every sample of a metric, in the collector's order."""
         return self._samples.get(metric, ())
 
     def rate(self, sample: Sample) -> float | None:
@@ -149,7 +150,8 @@ def _metric(metric: Metric, values: Values, sources: dict[Metric, str]) -> Itera
             f'<tr><td colspan="3" class="why dim">{escape(why)}</td></tr>'
         )
         return
-    rows = [_row(name, sample, values) for sample in samples]
+    busiest_first = sorted(samples, key=lambda sample: -(values.rate(sample) or 0.0))
+    rows = [_row(name, sample, values) for sample in busiest_first]
     yield from rows[:_SHOWN_SERIES]
     if len(rows) > _SHOWN_SERIES:
         rest = "".join(rows[_SHOWN_SERIES:])
@@ -162,25 +164,33 @@ def _metric(metric: Metric, values: Values, sources: dict[Metric, str]) -> Itera
 def _row(name: str, sample: Sample, values: Values) -> str:
     labels = " ".join(escape(label) for label in sample.labels)
     rate = values.rate(sample)
-    per_second = "" if rate is None else f"{amount(rate, sample.metric.unit or _implied(sample.metric))}/s"
-    value = _value(sample)
     return (
         f'<tr><th>{name} <span class="dim">{labels}</span></th>'
-        f'<td class="number">{value}</td><td class="number">{per_second}</td></tr>'
+        f'<td class="number">{_value(sample)}</td>'
+        f'<td class="number">{"" if rate is None else _per_second(sample.metric, rate)}</td></tr>'
     )
 
 
 def _value(sample: Sample) -> str:
-    if sample.metric.kind is Kind.INFO:
+    metric = sample.metric
+    if metric.kind is Kind.INFO:
         return "·"
-    if sample.metric.family.endswith(("_time_seconds", "_timestamp_seconds")):
+    if metric.family.endswith(("_time_seconds", "_timestamp_seconds")):
         return f"{span(max(0.0, time.time() - sample.value))} ago"
-    return amount(sample.value, sample.metric.unit or _implied(sample.metric))
+    if metric.name.endswith("_per_second"):
+        return f"{amount(sample.value, _unit(metric))}/s"
+    return amount(sample.value, _unit(metric))
 
 
-def _implied(metric: Metric) -> str:
-    """The unit of a counter stands before ``_total``, of a rate before ``_per_second``."""
-    return next((unit for unit in ("bytes", "seconds") if f"_{unit}" in metric.name), "")
+def _per_second(metric: Metric, rate: float) -> str:
+    """A rate; seconds in a second are a share."""
+    return amount(rate, "ratio") if _unit(metric) == "seconds" else f"{amount(rate, _unit(metric))}/s"
+
+
+def _unit(metric: Metric) -> str:
+    """The unit of the value itself: a counter has it before ``_total``, a peak before ``_per_second``."""
+    words = metric.family.removesuffix("_per_second").split("_")
+    return words[-1] if words[-1] in {"bytes", "seconds", "ratio"} else ""
 
 
 def _short(metric: Metric) -> str:
@@ -201,7 +211,7 @@ def _sentence(gap: Gap) -> str:
 
 
 def _collectors(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    yield '<section class="wide"><h2>Collectors</h2><table>'
+    yield "<section><h2>Collectors</h2><table>"
     for outcome in outcomes:
         nothing = bool(outcome.gaps) and not outcome.samples and outcome.success
         state = "nothing here" if nothing else "good" if outcome.success else '<span class="unknown">incomplete</span>'
@@ -215,7 +225,7 @@ def _collectors(outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 
 def _lines(title: str, lines: Sequence[str]) -> Iterator[str]:
-    yield f'<section class="wide"><h2>{escape(title)}</h2><ol class="log">'
+    yield f'<section><h2>{escape(title)}</h2><ol class="log">'
     yield from (f"<li>{escape(line)}</li>" for line in reversed(lines))
     yield "</ol>" if lines else '</ol><p class="dim">nothing so far</p>'
     yield "</section>"

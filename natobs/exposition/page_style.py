@@ -11,11 +11,11 @@ h2 { font-size: 1.02rem; margin: 0; display: flex; gap: .5rem; align-items: base
 h2 .id { color: var(--dim); font-variant-numeric: tabular-nums }
 .dim, .question, footer { color: color-mix(in srgb, currentColor 62%, transparent) }
 .question { margin: .1rem 0 .5rem; font-size: .88rem }
-main { display: grid; gap: .8rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)) }
-section { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .8rem; min-width: 0 }
-section.wide { grid-column: 1 / -1 }
+main { columns: 24rem; column-gap: .8rem }
+section { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .8rem; margin-bottom: .8rem }
+main section { break-inside: avoid }
 .now { font-size: 1.6rem; font-weight: 600; font-variant-numeric: tabular-nums }
-meter { width: 100%; height: .6rem }
+meter { width: 100%; height: .9rem }
 table { border-collapse: collapse; width: 100%; font-size: .86rem }
 td, th { padding: .16rem .35rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line) }
 th { font-weight: 500; overflow-wrap: anywhere }

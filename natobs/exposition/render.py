@@ -45,7 +45,7 @@ class Renderer:
             due: when the answer must be there, on the monotonic clock.
         """
         try:
-            response = self._handler(replace(request, deadline=due - time.monotonic()))
+            response = self._handler(replace(request, deadline=max(0.0, due - time.monotonic())))
         except Exception:  # noqa: BLE001 - the boundary to the handlers: logged whole, answered for with 500
             _log.exception("no answer to %s %s", request.method, request.path)
             return plain(HTTPStatus.INTERNAL_SERVER_ERROR, "the agent could not make this page; its log says why")

@@ -13,6 +13,8 @@ from natobs.errors import FormatError
 from natobs.kernel import netlink
 from natobs.kernel.machine import Machine, Netlink
 
+Network = IPv4Network | IPv6Network
+
 AF_INET = 2
 AF_INET6 = 10
 BYTES_OF = {AF_INET: 4, AF_INET6: 16}
@@ -110,7 +112,7 @@ class Prefixes:
         networks: of either family.
     """
 
-    def __init__(self, networks: tuple[IPv4Network | IPv6Network, ...]) -> None:
+    def __init__(self, networks: tuple[Network, ...]) -> None:
         self._of: dict[int, list[tuple[int, int]]] = {AF_INET: [], AF_INET6: []}
         for network in networks:
             shift = network.max_prefixlen - network.prefixlen

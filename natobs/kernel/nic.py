@@ -18,8 +18,8 @@ EXCEEDED, AVAILABLE, DROPS = "exceeded", "available", "drops"
 _QUEUE_NUMBER = re.compile(r"\d+")
 
 _ENA = {
-    # drivers/net/ethernet/amazon/ena/ena_ethtool.c; allowances since driver 2.2.10 (Linux 5.10), available since 2.8.1
-    # (Linux 6.12): https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-network-performance-ena.html
+    # drivers/net/ethernet/amazon/ena/ena_ethtool.c; allowances since driver 2.2.10, what is available since 2.8.1:
+    # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-network-performance-ena.html
     "bw_in_allowance_exceeded": (EXCEEDED, "bw_in"),
     "bw_out_allowance_exceeded": (EXCEEDED, "bw_out"),
     "pps_allowance_exceeded": (EXCEEDED, "pps"),
@@ -55,7 +55,7 @@ _NETVSC = {
     "vf_tx_dropped": (DROPS, "tx_vf"),
 }
 _MANA = {
-    # drivers/net/ethernet/microsoft/mana/mana_ethtool.c; hc_ is counted by the hardware's channel (Linux 6.10)
+    # drivers/net/ethernet/microsoft/mana/mana_ethtool.c; hc_ is counted by the hardware, not by the driver
     "hc_rx_discards_no_wqe": (DROPS, "rx_no_buffer"),
     "hc_rx_err_vport_disabled": (DROPS, "rx_disabled"),
     "hc_rx_pkt_drop_phy": (DROPS, "rx_port"),

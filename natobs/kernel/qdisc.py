@@ -112,7 +112,7 @@ def _is_fan(qdisc: Qdisc) -> bool:
 
 
 def _counters(found: netlink.Attributes) -> tuple[int, int] | None:
-    """Drops and backlog, from ``TCA_STATS2`` or else from ``TCA_STATS`` (before Linux 2.6.10)."""
+    """Drops and backlog, from ``TCA_STATS2`` or else from ``TCA_STATS``, its forerunner."""
     if _TCA_STATS2 in found:
         queue = netlink.attributes(found[_TCA_STATS2]).get(_TCA_STATS_QUEUE)
         if queue is not None:

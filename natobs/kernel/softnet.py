@@ -16,7 +16,7 @@ SOFTNET_FILE = File("/proc/net/softnet_stat")
 _FEWEST_COLUMNS = 3
 _BACKLOG_COLUMN = 11
 _CPU_COLUMN = 12
-"""Both since Linux 5.10, which prints 13 columns; 15 since 6.4, 11 since 3.11, 10 since 2.6.36, 9 before."""
+"""Both since Linux 5.10, which prints 13 columns; 15 since 6.4, 11 since 3.11, 9 or 10 before."""
 _HEXADECIMAL = b"0123456789abcdef \n"
 
 

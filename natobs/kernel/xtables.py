@@ -29,6 +29,7 @@ _TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,31}")  # XT_TABLE_MAXNAMELEN with its
 _CHAINS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")  # enum nf_inet_hooks
 _INFO = struct.Struct("=32sI5I5III")  # struct ipt_getinfo: name, valid hooks, hook_entry, underflow, entries, size
 _ENTRIES = struct.Struct("=32sI4x")  # struct ipt_get_entries: name, size; entries are aligned to 8 bytes
+_HEADERS_BYTES = _INFO.size + _ENTRIES.size
 _OFFSETS = struct.Struct("=HH")  # target_offset, next_offset
 _COUNTERS = struct.Struct("=QQ")  # struct xt_counters: packets, bytes
 _EXTENSION = struct.Struct("=H29sB")  # struct xt_entry_match and xt_entry_target: size, name, revision
@@ -52,15 +53,14 @@ _LAYOUT = {False: _Layout(84, 88, 96, 112), True: _Layout(136, 140, 152, 168)}
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One entry of the array, cut into its parts."""
+    """One entry of the array in its parts; ``offset`` is counted from the first one, ``counters`` in the answer."""
 
     offset: int
+    counters: int
     match: bytes
     extensions: bytes
     target: str
     payload: bytes
-    packets: int
-    bytes: int
 
     @property
     def verdict(self) -> int | None:
@@ -70,15 +70,66 @@ class _Entry:
         return int(_VERDICT.unpack_from(self.payload)[0])
 
 
-def read_tables(machine: Machine, *, ipv6: bool) -> list[Table]:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where the counters are in an answer, and what they count.
+
+    Args:
+        offsets: of every entry's counters, rising.
+        frame: the answer without its counters.
+        rules: offset of its counters, rule, position in its chain.
+        policies: offset of its counters, chain, whether the policy is to drop.
+    """
+
+    offsets: tuple[int, ...]
+    frame: bytes
+    rules: tuple[tuple[int, Rule, int], ...]
+    policies: tuple[tuple[int, str, bool], ...]
+
+
+def read_tables(machine: Machine, decoder: "TableDecoder", *, ipv6: bool) -> list[Table]:
     """Every table of iptables-legacy or, with ``ipv6``, ip6tables-legacy that exists in this network namespace.
+
+    Args:
+        machine: the machine to ask.
+        decoder: remembers the rules from one call to the next.
+        ipv6: which of the two.
 
     Raises:
         UnavailableError: no such tables in this kernel, or no privilege.
         FormatError: an answer is not what the kernel documents.
     """
     names = parse_names(machine.ask(NAMES[ipv6]))
-    return [parse_table(machine.ask(Xtables(ipv6, name)), name, ipv6=ipv6) for name in names]
+    return [decoder.decode(machine.ask(Xtables(ipv6, name)), name, ipv6=ipv6) for name in names]
+
+
+class TableDecoder:
+    """Decodes tables, and remembers each one's rules for as long as nothing but counters changes."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[bool, str], _Plan] = {}
+
+    def decode(self, data: bytes, name: str, *, ipv6: bool) -> Table:
+        """Decode one table; counts and policies as ``iptables-legacy-save -c`` prints them.
+
+        Args:
+            data: ``struct ipt_getinfo`` followed by ``struct ipt_get_entries``.
+            name: name of the table.
+            ipv6: whether it is one of ip6tables.
+
+        Raises:
+            FormatError: lengths or offsets contradict one another.
+        """
+        plan = self._plans.get((ipv6, name))
+        if plan is None or _frame(data, plan.offsets) != plan.frame:
+            plan = self._plans[ipv6, name] = _plan(data, name, ipv6=ipv6)
+        table = Table(("iptables-legacy", ipv6, name), "iptables-legacy", "ip6" if ipv6 else "ip", name)
+        for offset, rule, position in plan.rules:
+            packets, octets = _COUNTERS.unpack_from(data, offset)
+            table.counts.append(Count(rule, position, packets, octets, packets if rule.verdict else None))
+        for offset, chain, drop in plan.policies:
+            table.policies.append(Policy(chain, drop, *_COUNTERS.unpack_from(data, offset)))
+        return table
 
 
 def parse_names(data: bytes) -> list[str]:
@@ -94,32 +145,44 @@ def parse_names(data: bytes) -> list[str]:
     return [name for name in names if name]
 
 
-def parse_table(data: bytes, name: str, *, ipv6: bool) -> Table:
-    """Decode one table; counts and policies as ``iptables-legacy-save -c`` prints them.
-
-    Args:
-        data: ``struct ipt_getinfo`` followed by ``struct ipt_get_entries``.
-        name: name of the table.
-        ipv6: whether it is one of ip6tables.
-
-    Raises:
-        FormatError: lengths or offsets contradict one another.
-    """
-    if len(data) < _INFO.size + _ENTRIES.size:
+def _plan(data: bytes, name: str, *, ipv6: bool) -> _Plan:
+    if len(data) < _HEADERS_BYTES:
         raise FormatError(f"xtables {name}: {len(data)} bytes are no table")
     _name, hooks, *numbers = _INFO.unpack_from(data)
     size = numbers[-1]
-    blob = memoryview(data)[_INFO.size + _ENTRIES.size :]
-    if len(blob) < size:
-        raise FormatError(f"xtables {name}: {len(blob)} bytes of entries where {size} were announced")
+    if len(data) - _HEADERS_BYTES < size:
+        raise FormatError(f"xtables {name}: {len(data) - _HEADERS_BYTES} bytes of entries where {size} were announced")
     built_in = {numbers[hook]: chain for hook, chain in enumerate(_CHAINS) if hooks >> hook & 1}
-    policies = {numbers[5 + hook]: chain for hook, chain in enumerate(_CHAINS) if hooks >> hook & 1}
-    table = Table(("iptables-legacy", ipv6, name), "iptables-legacy", "ip6" if ipv6 else "ip", name)
-    chains = _chains(list(_walk(blob[:size], _LAYOUT[ipv6])), built_in, policies, table)
-    starts = {entries[0].offset: chain for chain, entries in chains.items() if entries}
-    for chain, entries in chains.items():
-        table.counts += _counts(chain, entries if chain in built_in.values() else entries[:-1], starts)
-    return table
+    feet = {numbers[len(_CHAINS) + hook]: chain for hook, chain in enumerate(_CHAINS) if hooks >> hook & 1}
+    entries = list(_walk(memoryview(data)[_HEADERS_BYTES : _HEADERS_BYTES + size], _LAYOUT[ipv6]))
+    chains: dict[str, list[_Entry]] = {}
+    current: list[_Entry] = []
+    policies: list[tuple[int, str, bool]] = []
+    for entry in entries:
+        if entry.offset in built_in:
+            current = chains.setdefault(built_in[entry.offset], [])
+        if entry.offset in feet:
+            policies.append((entry.counters, feet[entry.offset], entry.verdict == _NF_DROP_VERDICT))
+        elif entry.target == "ERROR":
+            current = chains.setdefault(_text(entry.payload), [])
+        else:
+            current.append(entry)
+    starts = {members[0].offset: chain for chain, members in chains.items() if members}
+    rules: list[tuple[int, Rule, int]] = []
+    for chain, members in chains.items():
+        rules += _rules(chain, members if chain in feet.values() else members[:-1], starts)
+    offsets = tuple(entry.counters for entry in entries)
+    return _Plan(offsets, _frame(data, offsets), tuple(rules), tuple(policies))
+
+
+def _frame(data: bytes, offsets: tuple[int, ...]) -> bytes:
+    parts = []
+    start = 0
+    for offset in offsets:
+        parts.append(data[start:offset])
+        start = offset + _COUNTERS.size
+    parts.append(data[start:])
+    return b"".join(parts)
 
 
 def _walk(blob: memoryview, layout: _Layout) -> Iterator[_Entry]:
@@ -130,40 +193,19 @@ def _walk(blob: memoryview, layout: _Layout) -> Iterator[_Entry]:
         to_target, to_next = _OFFSETS.unpack_from(blob, offset + layout.offsets)
         if not layout.header_bytes <= to_target <= to_next - _EXTENSION.size or to_next > end - offset:
             raise FormatError(f"xtables: an entry of {to_next} bytes with its target at {to_target}")
-        packets, octets = _COUNTERS.unpack_from(blob, offset + layout.counters)
         _size, target, _revision = _EXTENSION.unpack_from(blob, offset + to_target)
         yield _Entry(
             offset=offset,
+            counters=_HEADERS_BYTES + offset + layout.counters,
             match=bytes(blob[offset : offset + layout.match_bytes]),
             extensions=bytes(blob[offset + layout.header_bytes : offset + to_target]),
             target=_text(target),
             payload=bytes(blob[offset + to_target + _EXTENSION.size : offset + to_next]),
-            packets=packets,
-            bytes=octets,
         )
         offset += to_next
 
 
-def _chains(
-    entries: list[_Entry], built_in: dict[int, str], policies: dict[int, str], table: Table
-) -> dict[str, list[_Entry]]:
-    """The entries of each chain, without policies (these go to the table) and without the chains' own names."""
-    chains: dict[str, list[_Entry]] = {}
-    current: list[_Entry] = []
-    for entry in entries:
-        if entry.offset in built_in:
-            current = chains.setdefault(built_in[entry.offset], [])
-        if entry.offset in policies:
-            drop = entry.verdict == _NF_DROP_VERDICT
-            table.policies.append(Policy(policies[entry.offset], drop, entry.packets, entry.bytes))
-        elif entry.target == "ERROR":
-            current = chains.setdefault(_text(entry.payload), [])
-        else:
-            current.append(entry)
-    return chains
-
-
-def _counts(chain: str, entries: list[_Entry], starts: dict[int, str]) -> Iterator[Count]:
+def _rules(chain: str, entries: list[_Entry], starts: dict[int, str]) -> Iterator[tuple[int, Rule, int]]:
     """The rules of one chain.
 
     A rule is known by all that does not change while others come and go: what it
@@ -178,7 +220,7 @@ def _counts(chain: str, entries: list[_Entry], starts: dict[int, str]) -> Iterat
         alike[likeness] = number = alike.get(likeness, 0) + 1
         denies: Verdict = "drop" if verdict == _NF_DROP_VERDICT else "reject" if entry.target == "REJECT" else ""
         rule = Rule((chain, likeness, number), chain, _comment(entry.extensions), denies)
-        yield Count(rule, position, entry.packets, entry.bytes, entry.packets if denies else None)
+        yield entry.counters, rule, position
 
 
 def _comment(extensions: bytes) -> str:

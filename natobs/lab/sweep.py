@@ -41,11 +41,7 @@ def holders() -> list[Found]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             words = process.cmdline()  # empty for one that is dead and not yet reaped
-            if (
-                _MODULE in words[:-2]
-                and process.uids().real == os.getuid()
-                and _pid_namespace(process.pid) == here
-            ):
+            if _MODULE in words[:-2] and process.uids().real == os.getuid() and _pid_namespace(process.pid) == here:
                 name, owner = words[words.index(_MODULE) + 1 :][:2]
                 found.append(Found(process.pid, name, owner))
     return found

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,9 +75,6 @@ def ordinary_user(runtime: Path) -> Person:
     if os.geteuid() != 0:
         return this_user(runtime)
     prefix = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--")
-    for place in (runtime, *runtime.parents):
-        if place.name.startswith("pytest-"):  # pytest makes its directories for one user alone
-            place.chmod(0o755)
     runtime.chmod(0o777)
     minor = f"/usr/bin/python3.{sys.version_info.minor}"
     for python in (sys.executable, minor):
@@ -84,6 +83,18 @@ def ordinary_user(runtime: Path) -> Person:
         if subprocess.run(trial, capture_output=True, timeout=30, check=False, cwd="/").returncode == 0:
             return Person(prefix, python, _environment(runtime))
     raise AssertionError(f"user nobody can run neither {sys.executable} nor {minor} (package python3)")
+
+
+@contextmanager
+def as_user(make: Callable[[Path], Person]) -> Iterator[Person]:
+    """Give a person for as long as the block runs; what it started and has not ended is killed then."""
+    # not in pytest's own directories, which it keeps closed to everybody else
+    with tempfile.TemporaryDirectory(prefix="natobs-test-") as runtime:
+        person = make(Path(runtime))
+        try:
+            yield person
+        finally:
+            person.end()
 
 
 def _environment(runtime: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import sys
+from collections.abc import Callable
 
 import msgspec
 
@@ -22,17 +23,18 @@ def samples(name: str) -> list[Sample]:
 
     An argument of its constructor is the section of its name, or the field of that name in any section.
     """
-    module = importlib.import_module(f"natobs.collectors.{name}")
-    kinds = [kind for _name, kind in inspect.getmembers(module, inspect.isclass) if getattr(kind, "name", "") == name]
-    (kind,) = kinds
+    classes = vars(importlib.import_module(f"natobs.collectors.{name}")).values()
+    makers: list[Callable[..., Collector]] = [kind for kind in classes if getattr(kind, "name", "") == name]
+    (make,) = makers
     defaults = config.Config()
     sections = {field: getattr(defaults, field) for field in defaults.__struct_fields__}
     known = dict(sections)
     for section in sections.values():
         if isinstance(section, msgspec.Struct):
             known |= {field: getattr(section, field) for field in section.__struct_fields__}
-    collector = kind(**{argument: known[argument] for argument in inspect.signature(kind).parameters})
-    assert isinstance(collector, Collector)
+    wanted = inspect.signature(make).parameters.values()
+    # What has a default and is no part of the configuration, for example a clock, stays as it is.
+    collector = make(**{one.name: known[one.name] for one in wanted if one.name in known or one.default is one.empty})
     machine = LiveMachine()
     try:
         outcome = run(collector, machine)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -58,18 +57,22 @@ print(json.dumps(seen))
 
 
 @pytest.fixture
-def me(tmp_path: Path) -> Iterator[people.Person]:
-    who = people.this_user(tmp_path)
-    yield who
-    who.end()
+def me() -> Iterator[people.Person]:
+    with people.as_user(people.this_user) as who:
+        yield who
+
+
+@pytest.fixture
+def ordinary() -> Iterator[people.Person]:
+    with people.as_user(people.ordinary_user) as who:
+        yield who
 
 
 @pytest.fixture(params=[people.this_user, people.ordinary_user])
-def person(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[people.Person]:
+def person(request: pytest.FixtureRequest) -> Iterator[people.Person]:
     mounts, links = people.mounts(), people.links()
-    who = request.param(tmp_path)
-    yield who
-    who.end()
+    with people.as_user(request.param) as who:
+        yield who
     assert people.mounts() == mounts
     assert people.links() == links
 
@@ -106,8 +109,8 @@ def end(process: "subprocess.Popen[str]", number: int) -> tuple[int, str]:
     return process.returncode, rest
 
 
-def test_an_ordinary_user_builds_every_topology_and_backend(tmp_path: Path) -> None:
-    done = people.ordinary_user(tmp_path).run("-c", CARRY, timeout=120)
+def test_an_ordinary_user_builds_every_topology_and_backend(ordinary: people.Person) -> None:
+    done = ordinary.run("-c", CARRY, timeout=120)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert len(seen) == 54  # 3 topologies, 3 backends, 2 families, 3 protocols
@@ -231,7 +234,7 @@ def test_a_killed_background_lab_is_forgotten_and_built_again(person: people.Per
 
 def test_the_demo_shows_the_agent_outside_and_ends_cleanly_on_ctrl_c(person: people.Person) -> None:
     demo = person.popen("-m", "natobs", "lab", "demo", "--topology", "one-armed")
-    said = read_until(demo, "tcp completed")
+    said = read_until(demo, " completed")
     members = [p for p in people.family_of(demo.pid) if p.pid != demo.pid]
     (url,) = re.findall(r"curl (http://127\.0\.0\.1:\d+/metrics)", said)
     page = subprocess.run(["curl", "-sSm10", url], capture_output=True, text=True, timeout=20, check=False)
@@ -249,18 +252,60 @@ def test_the_demo_shows_the_agent_outside_and_ends_cleanly_on_ctrl_c(person: peo
 def test_the_demo_ends_by_itself(person: people.Person) -> None:
     done = person.run("-m", "natobs", "lab", "demo", "--seconds", "5")
     assert done.returncode == 0, done.stderr
-    counts = dict(re.findall(r"([a-z]+ [a-z]+) (\d+)", done.stdout.splitlines()[-2]))
-    assert int(counts["tcp completed"]) > 20
-    for outcome in "tcp refused", "tcp timed", "udp answered", "udp silent", "dns found", "dns missing":
-        assert outcome in done.stdout
+    last = done.stdout.splitlines()[-2]
+    counts = re.fullmatch(
+        r"tcp (\d+) completed, \d+ refused, \d+ timed out; udp \d+ answered, \d+ silent; dns \d+ found, \d+ missing",
+        last,
+    )
+    assert counts is not None, last
+    assert int(counts[1]) > 20
     assert "unexpected" not in done.stdout
 
 
 def test_the_demo_starts_again_after_kill_9(person: people.Person) -> None:
     first = person.popen("-m", "natobs", "lab", "demo")
-    read_until(first, "tcp completed")
+    read_until(first, " completed")
     members = [p for p in people.family_of(first.pid) if p.pid != first.pid]
     kill(first)
     done = person.run("-m", "natobs", "lab", "demo", "--seconds", "0")
     assert done.returncode == 0, done.stderr
     assert people.eventually(lambda: people.living(members) == [])
+
+
+def test_exec_on_a_terminal_gives_the_terminal_and_survives_ctrl_c(person: people.Person) -> None:
+    lab = ("-m", "natobs", "lab")
+    assert person.run(*lab, "up", "--no-servers").returncode == 0
+    try:
+        words = [*person.argv(*lab, "exec", "nat", "--", "bash", "--norc", "-i")]
+        shell = subprocess.Popen(
+            ["script", "-qec", " ".join(words), "/dev/null"],  # a terminal of its own (package bsdutils)
+            env=person.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd="/",
+        )
+        person.children.append(shell)
+        said = read_until(shell, "# ")
+        assert shell.stdin is not None
+        shell.stdin.write("tty; echo go-$((40+2)); sleep 987\n")
+        shell.stdin.flush()
+        said += read_until(shell, "go-42")
+        time.sleep(0.3)  # let the shell give the terminal to sleep
+        shell.stdin.write("\x03")
+        shell.stdin.flush()
+        said += read_until(shell, "# ")
+        said += end_of(shell, "exit 5\n")
+    finally:
+        down = person.run(*lab, "down")
+    assert "/dev/pts/" in said
+    assert shell.returncode == 5, said
+    assert down.stdout == "lab default is down\n"
+
+
+def end_of(process: "subprocess.Popen[str]", typed: str) -> str:
+    """Type something that ends a program on a terminal; give the rest of its output."""
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), True)
+    return process.communicate(typed, timeout=20)[0]

@@ -1,4 +1,4 @@
-"""The memory behind routing metrics: what links, addresses and default routes there are, and what changed.
+"""What links, addresses and default routes there are, and what changed: the memory behind rtnetlink's events.
 
 Pure: takes events and dumps, counts differences. An event that says what is
 known already counts nothing, so it does not matter whether an event or a dump
@@ -19,7 +19,7 @@ _MOST_REPLACED = 1024
 """Replaced routes whose present content is remembered, so that a repetition is told from a change."""
 
 
-class RoutingState:
+class RouteChanges:
     """Counts changes.
 
     Attributes:

@@ -14,19 +14,35 @@ makes its only NIC *outside*, as long as ``nat.inside`` holds all of RFC 1918;
 set to the prefixes of the private hosts, the answer is exact.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from natobs.kernel.address import Address, Prefixes
 from natobs.kernel.device import Device
 from natobs.kernel.route import Nexthop, Table
 
 
+def outside_of(tables: Iterable[Table]) -> frozenset[int]:
+    """The devices that default routes lead to."""
+    return frozenset(way.device for table in tables for route in table.defaults for way in route.nexthops)
+
+
 def roles(
-    inside: Prefixes, devices: dict[int, Device], addresses: Iterable[Address], tables: Collection[Table]
+    inside: Prefixes,
+    devices: dict[int, Device],
+    addresses: Iterable[Address],
+    towards: AbstractSet[Nexthop],
+    outside: AbstractSet[int],
 ) -> dict[int, str]:
-    """Role by number of the device: ``outside``, ``inside`` or ``both``; a device of neither side is missing."""
-    towards: set[Nexthop] = set().union(*(table.towards for table in tables))
-    outside = {way.device for table in tables for route in table.defaults for way in route.nexthops}
+    """Role by number of the device: ``outside``, ``inside`` or ``both``; a device of neither side is missing.
+
+    Args:
+        inside: the private prefixes.
+        devices: by number; loopback is on no side.
+        addresses: all there are.
+        towards: ways of routes into the private prefixes.
+        outside: devices of default routes.
+    """
     leads = {way.device for way in towards}
     leads |= {
         address.device

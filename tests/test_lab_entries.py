@@ -1,0 +1,40 @@
+"""Synthetic conntrack entries: as many as asked for, all different."""
+
+import re
+
+import pytest
+
+from natobs.errors import LabError
+from natobs.lab import entries, topology
+
+LAB = topology.two_armed()
+
+
+def test_entries_are_distinct_across_destinations() -> None:
+    made = list(entries.lines(LAB, 70_000))
+    assert len(set(made)) == 70_000
+    assert {re.findall(r" -d (\S+)", line)[0] for line in (made[0], made[-1])} == {"198.51.100.100", "198.51.100.101"}
+
+
+def test_kinds_differ_in_status_and_state() -> None:
+    (assured,) = entries.lines(LAB, 1, seconds=11)
+    (one_way,) = entries.lines(LAB, 1, "one-way")
+    assert assured == (
+        "-A -t 11 -u SEEN_REPLY,ASSURED -s 10.0.1.11 -d 198.51.100.100 -r 198.51.100.100 -n 203.0.113.10"
+        " -p tcp --sport 1024 --dport 443 --reply-port-src 443 --reply-port-dst 1024 --state ESTABLISHED\n"
+    )
+    assert " -u UNSET " in one_way
+    assert one_way.endswith("--state SYN_SENT\n")
+
+
+def test_no_entry_concerns_a_server_or_the_dead_address() -> None:
+    used = {f"198.51.100.{number}" for number in entries._ADDRESSES}
+    assert not used & {*topology.Topology(name="x", subnets=LAB.subnets, nat=LAB.nat, servers=99).server_addresses(4)}
+    assert LAB.dead_address(4) not in used
+    assert entries.MOST == 150 * 64_512
+
+
+@pytest.mark.parametrize("count", [-1, entries.MOST + 1])
+def test_impossible_numbers_are_refused(count: int) -> None:
+    with pytest.raises(LabError, match="are possible"):
+        entries.lines(LAB, count)
