@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute  # type: ignore[import-untyped]  # pyroute2 has no types
 from rich.console import Console
 from rich.table import Table
 
@@ -100,7 +100,7 @@ def main() -> None:
             "400 samples, OpenMetrics": (
                 cpu_ms(lambda: encode(values, str(OPENMETRICS.name))),
                 "prometheus-client",
-                cpu_ms(lambda: generate_openmetrics(registry)),
+                cpu_ms(lambda: generate_openmetrics(registry)),  # type: ignore[no-untyped-call]  # so in the library
             ),
         }
     table = Table(title="CPU time of one run")

@@ -10,7 +10,7 @@ from natobs.kernel.machine import Xtables
 from natobs.kernel.recorded import RecordedMachine
 from tests import firewall_oracle as oracle
 from tests.fakes import FakeMachine
-from tests.test_kernel_nftables import ACCEPT, CMP, DROP, IP, base, counter, named, rule, table, userdata, verdict
+from tests.nft_messages import ACCEPT, CMP, DROP, IP, base, counter, named, rule, table, userdata, verdict
 from tests.test_kernel_xtables import FILTER
 
 RECORDED = Path(__file__).parent / "kernel/firewall"
@@ -58,7 +58,7 @@ def test_a_recorded_machine_with_all_three_backends_agrees_with_nft_and_iptables
             expected |= rules
             policies |= chains
     assert oracle.exported(samples, "rule") == expected
-    assert oracle.exported(samples, "counter") == counters
+    assert oracle.exported(samples, "named") == counters
     read = oracle.exported(samples, "policy")
     assert read == {place: policies[place] for place in read}
     assert {place for place in policies if place[0] == "iptables-legacy"} <= read.keys()
@@ -150,8 +150,8 @@ def test_a_comment_and_a_chain_named_other_are_no_second_series() -> None:
 
 def test_named_counters() -> None:
     found = values(FirewallCollector(9), FakeMachine(nft(tables=table(IP, "t"), objects=named(name="dns"))))
-    assert found["counter_packets_total", "ip", "t", "dns"] == 2
-    assert found["counter_bytes_total", "ip", "t", "dns"] == 60
+    assert found["named_packets_total", "ip", "t", "dns"] == 2
+    assert found["named_bytes_total", "ip", "t", "dns"] == 60
 
 
 def test_policies_that_drop_without_counting_are_told() -> None:

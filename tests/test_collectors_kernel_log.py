@@ -59,7 +59,7 @@ def test_each_event_is_told_from_the_words_of_the_kernel(event: str, text: str) 
     subject = listening()
     subject.hear(record(1, text))
     assert counted(subject) == {event: 1}
-    assert subject.tail() == (LogLine(1, 1010.0, event, text),)
+    assert subject.lines() == (LogLine(1, 1010.0, event, text),)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_other_lines_are_neither_counted_nor_kept(text: str) -> None:
     subject = listening()
     subject.hear(record(1, text))
     assert counted(subject) == {}
-    assert subject.tail() == ()
+    assert subject.lines() == ()
 
 
 def test_every_series_is_there_once_the_log_is_open_and_not_before() -> None:
@@ -94,7 +94,7 @@ def test_every_series_is_there_once_the_log_is_open_and_not_before() -> None:
 def test_what_the_log_held_is_kept_but_not_counted() -> None:
     subject = listening(record(1, FULL, seconds=3.5), record(2, FULL, seconds=4))
     assert counted(subject) == {}
-    assert [line.time for line in subject.tail()] == [1003.5, 1004]
+    assert [line.time for line in subject.lines()] == [1003.5, 1004]
     subject.hear(record(3, FULL, seconds=2))
     assert counted(subject) == {"conntrack_table_full": 1}
 
@@ -103,21 +103,23 @@ def test_user_space_cannot_forge_an_event() -> None:
     subject = listening()
     subject.hear(record(1, FULL, priority=8 + 4))
     assert counted(subject) == {}
-    assert subject.tail() == ()
+    assert subject.lines() == ()
 
 
 def test_lines_of_log_rules_are_kept_and_not_counted() -> None:
     subject = listening()
     subject.hear(record(1, DENY))
     assert counted(subject) == {}
-    assert [(line.event, line.text) for line in subject.tail()] == [(FIREWALL, DENY)]
+    assert [(line.event, line.text) for line in subject.lines()] == [(FIREWALL, DENY)]
+    [text] = subject.tail()
+    assert text.endswith(f"  {DENY}")
 
 
 def test_a_flood_of_denies_leaves_the_events_and_the_bound() -> None:
     subject = listening()
     for sequence in range(1, 1000):
         subject.hear(record(sequence, FULL if sequence <= 5 else DENY))
-    tail = subject.tail()
+    tail = subject.lines()
     assert len(tail) == 5 + KEPT_LINES // 2 <= KEPT_LINES
     assert [line.sequence for line in tail] == [1, 2, 3, 4, 5, *range(950, 1000)]
 
@@ -127,7 +129,7 @@ def test_what_the_rate_limiter_withheld_is_counted() -> None:
     subject.hear(record(1, "net_ratelimit: 12 callbacks suppressed"))
     subject.hear(record(2, "net_ratelimit: 30 callbacks suppressed"))
     assert counted(subject) == {"kernel_log_suppressed_total": 42}
-    assert [line.event for line in subject.tail()] == [SUPPRESSED] * 2
+    assert [line.event for line in subject.lines()] == [SUPPRESSED] * 2
 
 
 def test_lost_records_show_as_a_gap_in_the_sequence_numbers() -> None:
@@ -147,7 +149,7 @@ def test_a_log_that_is_opened_again_counts_only_what_is_new() -> None:
     for message in record(1, FULL), record(2, FULL), record(3, FULL), FROM_NOW_ON, record(4, FULL):
         subject.hear(message)
     assert counted(subject) == {"conntrack_table_full": 3}
-    assert [line.sequence for line in subject.tail()] == [1, 2, 3, 4]
+    assert [line.sequence for line in subject.lines()] == [1, 2, 3, 4]
 
 
 def test_a_log_that_is_forbidden_is_a_gap_and_no_zero() -> None:
@@ -173,4 +175,4 @@ def test_the_background_delivers_what_a_stream_holds() -> None:
     machine = FakeMachine(streams={StreamName.KERNEL_LOG: [record(1, FULL), FROM_NOW_ON, record(2, FULL)]})
     Background([subject], machine).prime()
     assert counted(subject) == {"conntrack_table_full": 1}
-    assert len(subject.tail()) == 2
+    assert len(subject.lines()) == 2

@@ -53,6 +53,17 @@ def test_a_recording_answers_as_the_machine_did(tmp_path: Path) -> None:
         machine.listen(StreamName.ROUTE_EVENTS)
 
 
+def test_a_hostile_recording_cannot_lead_out_of_its_directory(tmp_path: Path) -> None:
+    (tmp_path / "stats").write_text("secret", "utf-8")
+    record(tmp_path / "nat")
+    (tmp_path / "nat/proc/link").symlink_to(tmp_path / "stats")
+    machine = RecordedMachine(tmp_path / "nat")
+    for query in (Ethtool("../..", EthtoolTopic.STATS), File("/proc/link"), File("/proc/../../stats")):
+        with pytest.raises(UnavailableError) as refused:
+            machine.ask(query)
+        assert refused.value.reason == "absent"
+
+
 def test_a_recording_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "something").write_text("precious", "utf-8")
     with pytest.raises(CaptureError, match="not empty"):

@@ -44,6 +44,13 @@ OUT_CLOUD = rtnetlink.route("10.0.0.1", 2)
             [OUT_PUBLIC, PUBLIC_NET, PRIVATE_NET],
             {"eth0": "outside", "eth1": "inside"},
         ),
+        (
+            "one arm, and the router knows the private hosts",
+            ANY_PRIVATE,
+            [PUBLIC],
+            [OUT_PUBLIC, PUBLIC_NET],
+            {"eth0": "both"},
+        ),
         ("one arm in a cloud", ANY_PRIVATE, [CLOUD], [OUT_CLOUD, CLOUD_NET], {"eth0": "both"}),
         (
             "one arm, public address, private hosts behind a router",
@@ -89,18 +96,18 @@ OUT_CLOUD = rtnetlink.route("10.0.0.1", 2)
         ),
         ("no default route", ANY_PRIVATE, [PUBLIC, PRIVATE], [PRIVATE_NET], {"eth1": "inside"}),
         (
-            "a wider route than the prefix leads elsewhere too, and says nothing",
+            "a route wider than the prefix leads to it, too",
             ("10.0.0.0/16",),
             [PUBLIC],
             [OUT_PUBLIC, rtnetlink.route("198.18.0.0", 3, to="10.0.0.0/8")],
-            {"eth0": "outside"},
+            {"eth0": "outside", "eth1": "inside"},
         ),
         (
             "loopback is on no side",
             ANY_PRIVATE,
             [PUBLIC, rtnetlink.address(1, "10.255.0.1/32")],
             [OUT_PUBLIC],
-            {"eth0": "outside"},
+            {"eth0": "both"},
         ),
         (
             "IPv6 alone",

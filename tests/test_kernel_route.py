@@ -88,8 +88,13 @@ def test_being_usable_does_not_make_it_another_route() -> None:
     assert parsed(DEFAULT).defaults == parsed(rtnetlink.route("203.0.113.1", 2, flags=LINKDOWN)).defaults
 
 
+def test_a_route_that_covers_a_prefix_leads_to_it_unless_it_stands_in_for_a_default_route() -> None:
+    halves = rtnetlink.route("", 8, to="0.0.0.0/1") + rtnetlink.route("", 8, to="128.0.0.0/1")
+    assert parsed(rtnetlink.route("", 5, to="8.0.0.0/5") + halves).towards == {Nexthop(5, b"")}
+
+
 DESTINATIONS = st.sampled_from(
-    ["default", "10.0.1.0/24", "10.200.0.0/14", "8.0.0.0/5", "198.51.100.0/24", "11.0.0.0/8"]
+    ["default", "10.0.1.0/24", "10.200.0.0/14", "8.0.0.0/5", "0.0.0.0/1", "198.51.100.0/24", "11.0.0.0/8"]
 )
 ROUTES = st.builds(
     rtnetlink.route,
@@ -110,10 +115,8 @@ def test_the_short_way_through_a_table_finds_what_the_long_way_does(routes: list
     assert found.towards == {
         way
         for one in long
-        if one is not None
-        and one.forwards
-        and one.prefix_length
-        and INSIDE.contain(V4, one.destination, one.prefix_length)
+        if one is not None and one.forwards and one.prefix_length >= 4
+        if INSIDE.overlap(V4, one.destination, one.prefix_length)
         for way in one.nexthops
     }
 

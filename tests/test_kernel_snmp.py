@@ -113,6 +113,14 @@ def test_this_machine_agrees_with_nstat() -> None:
     assert compared > 200
 
 
+def test_only_what_is_wanted_is_looked_at() -> None:
+    wanted = frozenset({"TcpRetransSegs", "IcmpMsgInType3", "Ip6InNoRoutes"})
+    found = snmp.parse_table(SNMP_4_9.replace(b"4558", b"junk"), "snmp", wanted)
+    assert found == {"TcpRetransSegs": 11, "IcmpMsgInType3": 6}
+    assert snmp.parse_snmp6(SNMP6, wanted) == {"Ip6InNoRoutes": 42}
+    assert snmp.parse_table(NETSTAT, "netstat", wanted) == {}
+
+
 def test_each_file_is_read_by_its_own_function() -> None:
     machine = FakeMachine({snmp.SNMP_FILE.key: SNMP_4_9, snmp.NETSTAT_FILE.key: NETSTAT, snmp.SNMP6_FILE.key: SNMP6})
     assert snmp.read_snmp(machine)["TcpRetransSegs"] == 11

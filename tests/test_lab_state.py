@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from natobs.errors import LabError
+from natobs import rundir
+from natobs.errors import LabError, SetupError
 from natobs.lab import launch, state, sweep, topology
 
 
@@ -18,16 +19,20 @@ def runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def write(saved: state.Saved) -> Path:
-    path = state.directory() / f"lab-{saved.name}.json"
+    path = rundir.directory() / f"lab-{saved.name}.json"
     path.write_bytes(msgspec.json.encode(saved))
     return path
 
 
 def this_process() -> state.Saved:
-    ticks = launch.start_ticks(os.getpid())
-    assert ticks is not None
-    holder = launch.Holder(os.getpid(), ticks, user_namespace=False)
-    return state.Saved(topology.pool("mine", ports=(7, 9)), holder, 12.5, state._boot())
+    process = rundir.Process.of(os.getpid())
+    assert process is not None
+    return state.Saved(topology.pool("mine", ports=(7, 9)), launch.Holder(process, user_namespace=False), 12.5)
+
+
+def somebody_else(saved: state.Saved, **lie: object) -> state.Saved:
+    process = msgspec.structs.replace(saved.holder.process, **lie)
+    return msgspec.structs.replace(saved, holder=replace(saved.holder, process=process))
 
 
 def test_a_lab_whose_holder_runs_is_found_as_it_was_written() -> None:
@@ -39,20 +44,19 @@ def test_a_lab_whose_holder_runs_is_found_as_it_was_written() -> None:
 
 def test_a_recycled_process_id_is_not_believed() -> None:
     saved = this_process()
-    holder = replace(saved.holder, started=saved.holder.started - 1)
-    path = write(msgspec.structs.replace(saved, holder=holder))
+    path = write(somebody_else(saved, started=saved.holder.process.started - 1))
     assert state.running() == []
     assert not path.exists()
 
 
 def test_another_boot_is_not_believed() -> None:
-    path = write(msgspec.structs.replace(this_process(), boot="another"))
+    path = write(somebody_else(this_process(), boot="another"))
     assert state.running() == []
     assert not path.exists()
 
 
 def test_garbage_is_forgotten() -> None:
-    path = state.directory() / "lab-garbage.json"
+    path = rundir.directory() / "lab-garbage.json"
     path.write_bytes(b'{"topology": 7')
     assert state.running() == []
     assert not path.exists()
@@ -66,26 +70,26 @@ def test_a_lab_that_is_not_up_is_said_with_those_that_are() -> None:
 
 def test_ending_a_lab_never_signals_a_recycled_process_id() -> None:
     saved = this_process()
-    stale = msgspec.structs.replace(saved, holder=replace(saved.holder, started=saved.holder.started - 1))
+    stale = somebody_else(saved, started=saved.holder.process.started - 1)
     path = write(stale)
     state.down(stale)  # had it been believed, this very process would be gone
     assert not path.exists()
 
 
 def test_the_directory_is_for_this_user_alone(runtime: Path) -> None:
-    assert state.directory() == runtime / "natobs"
-    assert state.directory().stat().st_mode & 0o777 == 0o700
+    assert rundir.directory() == runtime / "natobs"
+    assert rundir.directory().stat().st_mode & 0o777 == 0o700
 
 
 def test_a_lock_that_is_held_is_waited_for_and_then_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "_LOCK_SECONDS", 0.2)
-    with state.locked(), pytest.raises(LabError, match="another natobs lab command holds"), state.locked():
+    monkeypatch.setattr(rundir, "_LOCK_SECONDS", 0.2)
+    with rundir.locked(), pytest.raises(SetupError, match="another natobs command holds"), rundir.locked():
         pass
 
 
 def test_start_ticks_tell_processes_apart() -> None:
-    assert launch.start_ticks(os.getpid()) == launch.start_ticks(os.getpid())
-    assert launch.start_ticks(2**22 + 1) is None  # above the largest pid_max, so there is none
+    assert rundir.start_ticks(os.getpid()) == rundir.start_ticks(os.getpid())
+    assert rundir.start_ticks(2**22 + 1) is None  # above the largest pid_max, so there is none
 
 
 def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +100,6 @@ def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyP
 
 def test_owners_are_believed_by_id_and_start_time() -> None:
     assert sweep._owned("background")
-    assert sweep._owned(f"{os.getpid()}:{launch.start_ticks(os.getpid())}")
+    assert sweep._owned(f"{os.getpid()}:{rundir.start_ticks(os.getpid())}")
     assert not sweep._owned(f"{os.getpid()}:1")
     assert not sweep._owned("garbage")

@@ -20,7 +20,7 @@ _ID_CHARACTERS = 80
 _METRICS: dict[str, tuple[Metric, Metric | None]] = {
     "rules": (metric.RULE_PACKETS, metric.RULE_BYTES),
     "policies": (metric.POLICY_PACKETS, metric.POLICY_BYTES),
-    "counters": (metric.COUNTER_PACKETS, metric.COUNTER_BYTES),
+    "counters": (metric.NAMED_PACKETS, metric.NAMED_BYTES),
     "denies": (metric.DENIES, None),
 }
 """What is kept in a ledger of its own, and the metrics of packets and bytes that it fills."""

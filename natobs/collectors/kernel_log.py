@@ -73,6 +73,7 @@ class KernelLogCollector:
     name = "kernel_log"
     metrics = (metric.EVENTS, metric.LOST, metric.SUPPRESSED)
     stream = StreamName.KERNEL_LOG
+    title = "Kernel log"
 
     def __init__(self, boot_clock: Callable[[], float] = lambda: time.time() - time.monotonic()) -> None:
         self._boot_clock = boot_clock
@@ -103,7 +104,13 @@ class KernelLogCollector:
             with self._lock:
                 self._trouble = Gap(error.reason, str(error))
 
-    def tail(self) -> tuple[LogLine, ...]:
+    def tail(self) -> tuple[str, ...]:
+        """The kept lines as text with the time of day; see :meth:`natobs.collectors.base.Telling.tail`."""
+        return tuple(
+            f"{time.strftime('%d %b %H:%M:%S', time.localtime(line.time))}  {line.text}" for line in self.lines()
+        )
+
+    def lines(self) -> tuple[LogLine, ...]:
         """The last lines that matter, oldest first: at most 50 of events and 50 of LOG rules."""
         with self._lock:
             return tuple(sorted((*self._events, *self._denies), key=lambda line: line.sequence))

@@ -12,6 +12,9 @@ from natobs.collectors.base import Reading
 from natobs.kernel import snmp
 from natobs.kernel.machine import Machine
 
+_WANTED = frozenset(protocols.OF_FIELD)
+_WANTED6 = frozenset(protocols6.OF_FIELD)
+
 
 class ProtocolsCollector:
     """One counter a field, from three files of which any may be missing."""
@@ -23,14 +26,14 @@ class ProtocolsCollector:
         """Read the files, and pick."""
         reading = Reading()
         with reading.part():
-            reading.samples += _samples(protocols.OF_FIELD, snmp.read_snmp(machine))
+            reading.samples += _samples(protocols.OF_FIELD, snmp.read_snmp(machine, _WANTED))
         with reading.part():
-            reading.samples += _samples(protocols.OF_FIELD, snmp.read_netstat(machine))
+            reading.samples += _samples(protocols.OF_FIELD, snmp.read_netstat(machine, _WANTED))
         with reading.part():
-            reading.samples += _samples(protocols6.OF_FIELD, snmp.read_snmp6(machine))
+            reading.samples += _samples(protocols6.OF_FIELD, snmp.read_snmp6(machine, _WANTED6))
         return reading
 
 
 def _samples(metrics: Mapping[str, Metric], fields: snmp.Fields) -> list[Sample]:
     # Not through Metric.sample: none has a label that could be wrong.
-    return [Sample(metric, (), fields[field]) for field, metric in metrics.items() if field in fields]
+    return [Sample(metrics[field], (), value) for field, value in fields.items()]

@@ -113,9 +113,9 @@ class RoutingCollector:
     def _changes(self, reading: Reading) -> None:
         for kind, count in self._state.route_changes.items():
             reading.add(metric.ROUTE_CHANGES, count, kind)
-        for name, count in self._state.address_changes.items():
+        for name, count in sorted(self._state.address_changes.items()):
             reading.add(metric.ADDRESS_CHANGES, count, name)
-        for name, count in self._state.link_changes.items():
+        for name, count in sorted(self._state.link_changes.items()):
             reading.add(metric.LINK_CHANGES, count, name)
         reading.add(metric.EVENTS_LOST, self._lost)
 

@@ -8,8 +8,8 @@ from msgspec import inspect
 from natobs.config import Config, Prefix
 from natobs.generate import markdown
 
-_INTRO = """`natobs agent --config FILE` reads TOML. Every key has a default that suits an ordinary NAT VM, so no file is
-needed. An unknown key is an error; `natobs agent --config FILE --check` says whether a file is right."""
+_INTRO = """`natobs agent --config FILE` reads TOML. Every key has a default that suits an ordinary NAT VM, so no
+file is needed. An unknown key is an error: `natobs agent --config FILE --check` says whether a file is right."""
 
 
 def page() -> str:

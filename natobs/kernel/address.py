@@ -126,11 +126,18 @@ class Prefixes:
         }
         """By family, the values that the first byte of a contained address may have."""
 
-    def contain(self, family: int, address: bytes, prefix_length: int | None = None) -> bool:
-        """Whether an address, or a network of some prefix length, lies in one of the prefixes."""
+    def contain(self, family: int, address: bytes) -> bool:
+        """Whether an address lies in one of the prefixes."""
         value = int.from_bytes(address, "big")
-        room = 0 if prefix_length is None else 8 * len(address) - prefix_length
-        return any(value >> shift == head and room <= shift for head, shift in self._of[family])
+        return any(value >> shift == head for head, shift in self._of[family])
+
+    def overlap(self, family: int, network: bytes, prefix_length: int) -> bool:
+        """Whether a network lies in one of the prefixes, or has one in it."""
+        value, room = int.from_bytes(network, "big"), 8 * len(network) - prefix_length
+        return any(
+            value >> room == head << shift >> room if room > shift else value >> shift == head
+            for head, shift in self._of[family]
+        )
 
 
 def _overlap(byte: int, head: int, shift: int) -> bool:

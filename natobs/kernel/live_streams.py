@@ -80,7 +80,8 @@ class RouteEvents:
         )
         self._announced = False
         try:
-            # Beyond net.core.rmem_max with CAP_NET_ADMIN, up to it without.
+            # Up to net.core.rmem_max, and beyond it with CAP_NET_ADMIN.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _EVENT_BACKLOG_BYTES)
             with contextlib.suppress(PermissionError):
                 self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _EVENT_BACKLOG_BYTES)
             self._socket.bind((0, _GROUPS))

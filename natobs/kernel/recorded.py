@@ -2,8 +2,8 @@
 
 A recording is a directory: one file an answer, named after the query's key, and
 ``manifest.json`` with what could not be read and why. Knows the directory;
-refuses to know what any answer means. Paths come from queries, never from the
-manifest, so a foreign recording cannot make the reader leave its directory.
+refuses to know what any answer means. A recording may come from a stranger: a
+key that leads out of its directory (a device named ``../..``) is *absent*.
 """
 
 from pathlib import Path
@@ -73,10 +73,13 @@ class RecordedMachine:
         refusal = self._manifest.refusals.get(key)
         if refusal is not None:
             raise UnavailableError(refusal.reason, refusal.detail)
+        path = (self._directory / key).resolve()
         try:
-            return (self._directory / key).read_bytes()
-        except OSError as error:
-            raise UnavailableError("absent", f"{key}: not in the recording") from error
+            if path.is_relative_to(self._directory.resolve()):
+                return path.read_bytes()
+        except OSError:
+            pass
+        raise UnavailableError("absent", f"{key}: not in the recording")
 
 
 class RecordedStream:
@@ -112,13 +115,18 @@ class RecordingMachine:
         self._machine = machine
         self._directory = directory
         self._refusals: dict[str, Refusal] = {}
-        self.answers = 0
+        self._answered: set[str] = set()
         try:
             directory.mkdir(parents=True, exist_ok=True)
             if any(directory.iterdir()):
                 raise CaptureError(f"{directory}: not empty; name a directory that does not exist yet")
         except OSError as error:
             raise CaptureError(f"{directory}: {error.strerror}") from error
+
+    @property
+    def answers(self) -> int:
+        """How many queries were answered so far."""
+        return len(self._answered)
 
     @property
     def refusals(self) -> dict[str, Refusal]:
@@ -168,7 +176,7 @@ class RecordingMachine:
     def _keep(self, key: str, answer: bytes) -> None:
         self._write(key, answer)
         self._refusals.pop(key, None)
-        self.answers += 1
+        self._answered.add(key)
 
     def _write(self, key: str, content: bytes) -> None:
         path = self._directory / key

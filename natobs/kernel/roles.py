@@ -1,12 +1,13 @@
 """Which side of a NAT a device is on, told by prefixes and the default route. Pure.
 
 Outside is the device of a default route. Inside is a device that leads to the
-private prefixes: by an address in one, or by a route into one. Behind a 1:1
+private prefixes: by an address in one, or by a route to (a part of) one. Behind a 1:1
 cloud NAT the outside address is itself private, so an address or a connected
 route says little about a device that also has the default route:
 
 * it is *both* when a gateway on it leads to a private prefix, or when no other
-  device leads to one (the usual one-armed NAT);
+  device leads to one (the usual one-armed NAT, where all private hosts are
+  behind the router that the default route points to);
 * it is *outside* when another device leads to a private prefix.
 
 A bridge of containers with private addresses beside a one-armed NAT therefore
@@ -54,5 +55,5 @@ def roles(
     only = not leads - outside
     found = dict.fromkeys(leads - outside, "inside")
     for index in outside & devices.keys():
-        found[index] = "both" if index in by_gateway or (only and index in leads) else "outside"
+        found[index] = "both" if index in by_gateway or only else "outside"
     return found

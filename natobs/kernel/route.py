@@ -33,6 +33,9 @@ _RTM_F_CLONED = 0x200
 _RTNH_F_DEAD = 1
 _RTNH_F_LINKDOWN = 16
 _UNUSABLE = _RTNH_F_DEAD | _RTNH_F_LINKDOWN
+_BYTE = 8
+_SHORTEST = 4
+"""Bits of the widest destination that still says something about where private prefixes are."""
 RT_TABLE_MAIN = 254
 RT_TABLE_LOCAL = 255
 
@@ -101,7 +104,8 @@ class Table:
 
     Args:
         defaults: its default routes.
-        towards: the ways of routes into the prefixes asked for.
+        towards: the ways of routes that lead to a part of the prefixes asked for; halves and quarters of the
+            whole address space, which stand in for a default route, are not among them.
     """
 
     defaults: frozenset[Route]
@@ -139,17 +143,17 @@ def parse(data: bytes, family: int, prefixes: Prefixes) -> Table:
     for body in netlink.messages(data, RTM_NEWROUTE):
         tail = b""
         if len(body) >= end and body[1] and body[0] == family and body[_RTMSG.size : begin] == usual:
-            if body[begin] not in first_bytes:
+            if body[1] < _SHORTEST or (body[1] >= _BYTE and body[begin] not in first_bytes):
                 continue
             tail = bytes(body[4 : _RTMSG.size]) + body[end:]
-            if tail in seen or not prefixes.contain(family, bytes(body[begin:end]), body[1]):
+            if tail in seen or not prefixes.overlap(family, bytes(body[begin:end]), body[1]):
                 continue
         route = parse_message(body)
         if route is None or route.family != family or not route.forwards:
             continue
         if route.is_default:
             defaults.add(route)
-        elif prefixes.contain(family, route.destination, route.prefix_length):
+        elif route.prefix_length >= _SHORTEST and prefixes.overlap(family, route.destination, route.prefix_length):
             towards |= route.nexthops
             seen.add(tail)
     return Table(frozenset(defaults), frozenset(towards))

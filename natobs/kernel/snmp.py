@@ -11,6 +11,7 @@ fields are settings or gauges rather than counters (``IpForwarding``,
 ``TcpCurrEstab``); which is which is not known here.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from natobs.errors import FormatError
@@ -25,39 +26,48 @@ _LIMIT = 1 << 64
 Fields = dict[str, int]
 """Name as in ``nstat`` to value."""
 
+Wanted = frozenset[str] | None
+"""Names of fields; None for all."""
 
-def read_snmp(machine: Machine) -> Fields:
+
+def read_snmp(machine: Machine, wanted: Wanted = None) -> Fields:
     """IP, ICMP, TCP and UDP; the latter two of this machine's own sockets, over IPv4 and (TCP only) IPv6.
+
+    Args:
+        machine: whose files.
+        wanted: names of the fields to return; None for all.
 
     Raises:
         UnavailableError: the file cannot be read.
         FormatError: it is not the table that the kernel documents.
     """
-    return parse_table(machine.ask(SNMP_FILE), SNMP_FILE.path)
+    return parse_table(machine.ask(SNMP_FILE), SNMP_FILE.path, wanted)
 
 
-def read_netstat(machine: Machine) -> Fields:
+def read_netstat(machine: Machine, wanted: Wanted = None) -> Fields:
     """Linux' own extensions for TCP and IP (``TcpExt…``, ``IpExt…``, ``MPTcpExt…``); raises as :func:`read_snmp`."""
-    return parse_table(machine.ask(NETSTAT_FILE), NETSTAT_FILE.path)
+    return parse_table(machine.ask(NETSTAT_FILE), NETSTAT_FILE.path, wanted)
 
 
-def read_snmp6(machine: Machine) -> Fields:
+def read_snmp6(machine: Machine, wanted: Wanted = None) -> Fields:
     """IPv6, ICMPv6 and UDP over IPv6; raises as :func:`read_snmp`, *absent* where IPv6 is switched off at boot."""
-    return parse_snmp6(machine.ask(SNMP6_FILE))
+    return parse_snmp6(machine.ask(SNMP6_FILE), wanted)
 
 
-def parse_table(data: bytes, origin: str) -> Fields:
+def parse_table(data: bytes, origin: str, wanted: Wanted = None) -> Fields:
     """Decode pairs of lines, ``Ip: Name Name …`` and ``Ip: 1 2 …``.
 
     Args:
         data: the file.
         origin: what to call it in errors.
+        wanted: names of the fields to return, the values of others are not looked at; None for all.
 
     Raises:
         FormatError: a line has no partner, their numbers of columns differ, or a value is no number of 64 bits.
     """
     fields: Fields = {}
     heads: dict[bytes, bytes] = {}
+    pairs = 0
     for line in data.splitlines():
         protocol, colon, rest = line.partition(b":")
         if not colon:
@@ -66,45 +76,49 @@ def parse_table(data: bytes, origin: str) -> Fields:
         if head is None:
             heads[protocol] = rest
             continue
-        names = _names(protocol, head)
-        fields |= zip(names, _numbers(rest, len(names), origin), strict=True)
-    if heads or not fields:
+        pairs += 1
+        fields |= _pick(_columns(protocol, head, wanted), rest.split(), origin)
+    if heads or not pairs:
         raise FormatError(f"{origin}: not pairs of lines")
     return fields
 
 
-def parse_snmp6(data: bytes) -> Fields:
+def parse_snmp6(data: bytes, wanted: Wanted = None) -> Fields:
     """Decode lines of a name and a number.
 
     Raises:
         FormatError: a line is something else, or there is none.
     """
     cells = data.split()
-    values = _numbers(b" ".join(cells[1::2]), (len(cells) + 1) // 2, SNMP6_FILE.path)
-    if not values:
+    if not cells:
         raise FormatError(f"{SNMP6_FILE.path}: no counters")
-    return dict(zip(_texts(b" ".join(cells[::2])), values, strict=True))
+    return _pick(_columns(b"", b" ".join(cells[::2]), wanted), cells[1::2], SNMP6_FILE.path)
 
 
-@lru_cache(maxsize=32)
-def _names(protocol: bytes, head: bytes) -> tuple[str, ...]:
-    """The names of a line's columns. Kept, because they change with the kernel, or with a type of ICMP first seen."""
-    prefix = protocol.decode("ascii", "replace")
-    return tuple(prefix + name.decode("ascii", "replace") for name in head.split())
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """How many columns a line has, and the wanted ones: name and position."""
+
+    count: int
+    wanted: tuple[tuple[str, int], ...]
 
 
-@lru_cache(maxsize=4)
-def _texts(names: bytes) -> tuple[str, ...]:
-    return tuple(name.decode("ascii", "replace") for name in names.split())
+@lru_cache(maxsize=64)
+def _columns(protocol: bytes, head: bytes, wanted: Wanted) -> _Columns:
+    """The columns of a line. Kept, because they change with the kernel, or with a type of ICMP first seen."""
+    names = [(protocol + name).decode("ascii", "replace") for name in head.split()]
+    return _Columns(
+        len(names), tuple((name, place) for place, name in enumerate(names) if wanted is None or name in wanted)
+    )
 
 
-def _numbers(line: bytes, count: int, origin: str) -> list[int]:
+def _pick(columns: _Columns, cells: list[bytes], origin: str) -> Fields:
+    if len(cells) != columns.count:
+        raise FormatError(f"{origin}: {len(cells)} values for {columns.count} names")
     try:
-        values = list(map(int, line.split()))
+        fields = {name: int(cells[place]) for name, place in columns.wanted}
     except ValueError as error:
         raise FormatError(f"{origin}: {error}"[:200]) from error
-    if len(values) != count:
-        raise FormatError(f"{origin}: {len(values)} values for {count} names")
-    if values and not -_LIMIT < min(values) <= max(values) < _LIMIT:
+    if fields and not -_LIMIT < min(fields.values()) <= max(fields.values()) < _LIMIT:
         raise FormatError(f"{origin}: a value of more than 64 bits")
-    return values
+    return fields

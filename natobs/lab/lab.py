@@ -25,6 +25,7 @@ from natobs.errors import LabError
 from natobs.lab import launch
 from natobs.lab.plan import namespace, plan, programs
 from natobs.lab.topology import Topology
+from natobs.rundir import start_ticks
 
 _FORK_SECONDS = 5.0
 
@@ -221,7 +222,7 @@ class Lab:
             raise LabError(f"lab {self.topology.name} stands already")
         launch.require(*launch.ALWAYS, *programs(self.topology))
         order = msgspec.json.encode(plan(self.topology))
-        owner = "background" if background else f"{os.getpid()}:{launch.start_ticks(os.getpid())}"
+        owner = "background" if background else f"{os.getpid()}:{start_ticks(os.getpid())}"
         self._holder, self._way_in = launch.start(
             self.topology.name, order, user_namespace=self.user_namespace, owner=owner
         )

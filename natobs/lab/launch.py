@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from natobs.errors import LabError
+from natobs.rundir import Process
 
 PACKAGES = {
     "unshare": "util-linux",
@@ -41,31 +42,24 @@ _STOP_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Holder:
-    """A process, by its id and by the moment it started, so that a recycled id is never mistaken for it.
+    """The process that a lab lives and dies with.
 
     Args:
-        pid: process id as seen by whoever asks, not inside the lab.
-        started: clock ticks after boot, field 22 of /proc/PID/stat.
+        process: as seen by whoever asks, not inside the lab.
         user_namespace: whether the lab has a user namespace of its own.
     """
 
-    pid: int
-    started: int
+    process: Process
     user_namespace: bool
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
 
     def alive(self) -> bool:
         """Tell whether this very process still runs."""
-        return start_ticks(self.pid) == self.started
-
-
-def start_ticks(pid: int) -> int | None:
-    """Read when a process started, in clock ticks after boot; None when there is no such (living) process."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()  # the command's name, in parentheses, may hold anything
-    return None if fields[0] in "ZX" else int(fields[19])
+        return self.process.alive()
 
 
 def environment() -> dict[str, str]:
@@ -136,9 +130,9 @@ def start(name: str, order: bytes, *, user_namespace: bool, owner: str) -> tuple
 
 def _holder(process: "subprocess.Popen[bytes]", *, user_namespace: bool) -> Holder:
     for child in psutil.Process(process.pid).children():
-        started = start_ticks(child.pid)
-        if started is not None:
-            return Holder(child.pid, started, user_namespace)
+        holder = Process.of(child.pid)
+        if holder is not None:
+            return Holder(holder, user_namespace)
     raise LabError("the lab ended as soon as it was ready")
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from natobs.lab.launch import start_ticks
 from natobs.lab.plan import PREFIX, SWITCH
+from natobs.rundir import start_ticks
 
 _MODULE = "natobs.lab.holder"
 _OURS = re.compile(rf"{PREFIX}.+-(client\d+|nat|router|internet|{SWITCH})")

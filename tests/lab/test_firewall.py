@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.lab.conftest import LabFactory
 pytestmark = pytest.mark.lab
 
 READER = Path(__file__).parent / "read_collector.py"
+Said = tuple[oracle.Counters, oracle.Counters, oracle.Counters]
 Samples = list[tuple[str, oracle.Place, float]]
 
 NATIVE = """
@@ -81,7 +83,7 @@ def read(nat: Host) -> Samples:
     return [(name, tuple(labels.values()), value) for name, labels, value in lines]
 
 
-def said(nat: Host, managed: set[tuple[str, str]]) -> tuple[oracle.Counters, oracle.Counters, oracle.Counters]:
+def said(nat: Host, managed: set[tuple[str, str]]) -> Said:
     """Rules, policies and named counters as the tools print them."""
     rules, named = oracle.listed(nat.run(["nft", "-j", "list", "ruleset"]).stdout, managed)
     counters = oracle.listed(nat.run(["nft", "-j", "list", "counters"]).stdout, managed)[1]
@@ -96,16 +98,33 @@ def said(nat: Host, managed: set[tuple[str, str]]) -> tuple[oracle.Counters, ora
     return rules, policies, counters
 
 
+def settled(nat: Host, managed: set[tuple[str, str]]) -> tuple[Samples, Said]:
+    """What the collector reads while the tools say the same before and after it: IPv6 is never quite silent."""
+    for _attempt in range(20):
+        before = said(nat, managed)
+        samples = read(nat)
+        if said(nat, managed) == before:
+            return samples, before
+        time.sleep(0.2)
+    pytest.fail("the counters of the NAT never stood still")
+
+
+def check_policies(samples: Samples, policies: oracle.Counters) -> None:
+    """Where there is no counter, or not even a chain, iptables-nft-save prints zeros, which are not exported."""
+    found = oracle.exported(samples, "policy")
+    assert found == {place: policies[place] for place in found}
+    assert {(place[0], policies[place]) for place in policies.keys() - found.keys()} <= {("iptables-nft", (0, 0))}
+
+
 MANAGED = {("ip", "filter"), ("ip6", "filter"), ("ip", "raw"), ("ip6", "raw")}
 
 
 def test_each_counter_of_three_backends_is_exported_once_and_agrees(three_backends: Lab) -> None:
     nat = three_backends.host("nat")
-    samples = read(nat)
-    rules, policies, counters = said(nat, MANAGED)
+    samples, (rules, policies, counters) = settled(nat, MANAGED)
     assert oracle.exported(samples, "rule") == rules
-    assert oracle.exported(samples, "policy") == policies
-    assert oracle.exported(samples, "counter") == counters
+    check_policies(samples, policies)
+    assert oracle.exported(samples, "named") == counters
     for family in ("ip", "ip6"):
         assert rules["iptables-legacy", family, "mangle", "PREROUTING", "legacy: mangled"][0] >= 41 + 23 + 5
         assert rules["iptables-nft", family, "filter", "FORWARD", "compatible: udp"][0] >= 41
@@ -116,8 +135,8 @@ def test_each_counter_of_three_backends_is_exported_once_and_agrees(three_backen
 
 def test_denies_are_what_the_rules_dropped(three_backends: Lab) -> None:
     nat = three_backends.host("nat")
-    denies = {labels[0]: value for name, labels, value in read(nat) if name == "natobs_firewall_denies_total"}
-    rules = said(nat, MANAGED)[0]
+    samples, (rules, _policies, _counters) = settled(nat, MANAGED)
+    denies = {labels[0]: value for name, labels, value in samples if name == "natobs_firewall_denies_total"}
     assert denies["watch: never answered"] == 46
     assert denies["iptables-nft ip filter/FORWARD#2"] == denies["iptables-nft ip6 filter/FORWARD#2"] == 5
     assert denies["lab: deny"] == rules["nftables", "inet", "filter", "forward", "lab: deny"][0]
@@ -132,17 +151,14 @@ def test_a_rule_inserted_above_does_not_move_a_commented_one(three_backends: Lab
     carry(three_backends)
     after = oracle.exported(read(nat), "rule")
     named = {place for place in before if not place[-1].startswith("#")}
-    moved = {
-        place
-        for place in named
-        if not before[place][0] < after.get(place, (0, 0))[0] and place[-1] not in {"lab: deny", "lab: translate"}
-    }
     assert len(named) > 10
-    assert moved == set()
+    for place in named:
+        assert after[place][0] > before[place][0] or before[place] == after[place] == (0, 0), place
     assert after["iptables-legacy", "ip", "filter", "FORWARD", "#1"] == (0, 0)
     assert before["iptables-legacy", "ip", "filter", "FORWARD", "#2"][0] > 0
     assert after["iptables-legacy", "ip", "filter", "FORWARD", "#3"][0] > 0
-    assert oracle.exported(read(nat), "rule") == said(nat, MANAGED)[0]
+    samples, (rules, _policies, _counters) = settled(nat, MANAGED)
+    assert oracle.exported(samples, "rule") == rules
 
 
 @pytest.mark.parametrize("backend", ["iptables-nft", "iptables-legacy"])
@@ -150,14 +166,12 @@ def test_a_nat_written_in_one_backend_only(lab_factory: LabFactory, backend: top
     lab = lab_factory(topology.two_armed(name=backend, backend=backend))
     carry(lab)
     nat = lab.host("nat")
-    samples = read(nat)
     managed = {(family, table) for family in ("ip", "ip6") for table in ("filter", "nat")}
-    rules, policies, counters = said(nat, managed)
+    samples, (rules, policies, counters) = settled(nat, managed)
     assert oracle.exported(samples, "rule") == rules
     assert {place[0] for place in rules} == {backend}
-    found = oracle.exported(samples, "policy")
-    assert found == {place: policies[place] for place in found}
-    assert (backend, "ip", "filter", "FORWARD") in found
+    check_policies(samples, policies)
+    assert (backend, "ip", "filter", "FORWARD") in oracle.exported(samples, "policy")
     assert counters == {}
 
 

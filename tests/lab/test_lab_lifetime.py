@@ -13,7 +13,7 @@ import pytest
 
 from natobs.lab import sweep
 from natobs.lab.lab import Lab
-from natobs.lab.launch import start_ticks
+from natobs.rundir import start_ticks
 from tests.lab import people
 
 pytestmark = pytest.mark.lab

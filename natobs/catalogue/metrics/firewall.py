@@ -44,15 +44,15 @@ POLICY_PACKETS = Metric(
 POLICY_BYTES = Metric("natobs_firewall_policy_bytes_total", Kind.COUNTER, f"Bytes {_POLICY_HELP}", _BOTH, labels=_PLACE)
 
 _NAMED = (_FAMILY, _TABLE, _COUNTER)
-COUNTER_PACKETS = Metric(
-    "natobs_firewall_counter_packets_total",
+NAMED_PACKETS = Metric(
+    "natobs_firewall_named_packets_total",
     Kind.COUNTER,
     "Packets counted by a named counter of nftables, whichever rules refer to it",
     _NFT,
     labels=_NAMED,
 )
-COUNTER_BYTES = Metric(
-    "natobs_firewall_counter_bytes_total",
+NAMED_BYTES = Metric(
+    "natobs_firewall_named_bytes_total",
     Kind.COUNTER,
     "Bytes counted by a named counter of nftables, whichever rules refer to it",
     _NFT,

@@ -1,0 +1,70 @@
+"""``natobs up`` and ``natobs down``, in a run directory of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from natobs.rundir import start_ticks
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+
+
+def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "natobs", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+
+
+def process_of(said: str) -> int:
+    return int(said.partition("process ")[2].partition(",")[0])
+
+
+def test_up_is_idempotent_and_down_ends_it(environment: dict[str, str]) -> None:
+    first = run(environment, "up", "--listen", "127.0.0.1:0")
+    try:
+        assert first.returncode == 0, first.stderr
+        assert first.stdout.startswith("The agent serves this host at http://127.0.0.1:")
+        url = next(word for word in first.stdout.split() if word.endswith("/metrics"))
+        with urlopen(url, timeout=10) as response:  # noqa: S310 - http on loopback
+            assert b"natobs_build_info" in response.read()
+        second = run(environment, "up")
+        assert second.stdout.startswith("The agent already serves this host")
+        assert process_of(second.stdout) == process_of(first.stdout)
+    finally:
+        down = run(environment, "down")
+    assert (down.returncode, down.stdout) == (0, f"ended the agent (process {process_of(first.stdout)})\n")
+    assert start_ticks(process_of(first.stdout)) is None
+    assert run(environment, "down").stdout == "no agent runs in the background\n"
+
+
+def test_an_agent_that_was_killed_is_forgotten(environment: dict[str, str]) -> None:
+    first = run(environment, "up", "--listen", "127.0.0.1:0")
+    os.kill(process_of(first.stdout), signal.SIGKILL)
+    time.sleep(0.1)
+    again = run(environment, "up", "--listen", "127.0.0.1:0")
+    assert again.stdout.startswith("The agent serves this host")
+    assert process_of(again.stdout) != process_of(first.stdout)
+    run(environment, "down")
+
+
+def test_an_agent_that_cannot_start_is_quoted(environment: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_text("[agent]\nfoo = 1\n", "utf-8")
+    done = run(environment, "up", "--config", str(config))
+    assert done.returncode == 1
+    assert "agent.foo: unknown key" in done.stderr
+    assert run(environment, "down").stdout == "no agent runs in the background\n"

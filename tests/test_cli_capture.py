@@ -1,0 +1,36 @@
+"""``natobs capture`` and what replays it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from natobs.collectors.observer import Observer, samples_of
+from natobs.config import Config
+from natobs.kernel.recorded import RecordedMachine
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "natobs", *arguments], capture_output=True, text=True, timeout=40, check=False
+    )
+
+
+def test_this_machine_is_written_down_and_replayed(tmp_path: Path) -> None:
+    directory = tmp_path / "machine"
+    done = run("capture", str(directory))
+    assert done.returncode == 0, done.stderr
+    answers = int(done.stdout.partition(": ")[2].split()[0])
+    assert answers == sum(path.is_file() for path in directory.rglob("*")) - 1  # the manifest is no answer
+    observer = Observer(RecordedMachine(directory), Config())
+    observer.prime()
+    samples = {sample.metric.name: sample.value for sample in samples_of(observer.collect(30))}
+    observer.stop()
+    assert samples["natobs_boot_time_seconds"] > 0
+    assert samples["natobs_softnet_processed_total"] > 0
+
+
+def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    done = run("capture", str(tmp_path))
+    assert done.returncode == 1
+    assert "not empty" in done.stderr
