@@ -24,7 +24,14 @@ TARGETS = {"up", "down", "test", "check", "lint", "bench", "lab", "generate", "c
 HEAVY = {"grafanalib", "hypothesis", "jinja2", "numpy", "opentelemetry", "pyroute2", "rich", "starlette", "uvicorn"}
 """What only some commands need; natobs imports it where it is used."""
 
-LIGHT_COMMANDS = ("natobs.cli.main", "natobs.cli.agent", "natobs.cli.capture", "natobs.cli.generate")
+LIGHT_COMMANDS = (
+    "natobs.cli.main",
+    "natobs.cli.agent",
+    "natobs.cli.capture",
+    "natobs.cli.generate",
+    "natobs.cli.probe",
+    "natobs.cli.reflector",
+)
 """What runs on a NAT VM, or often; extend it with each such command."""
 
 TEXT = {".cfg", ".css", ".html", ".ini", ".js", ".json", ".md", ".py", ".rules", ".service", ".sh", ".toml", ".txt"}

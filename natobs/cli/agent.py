@@ -1,18 +1,14 @@
 """``natobs agent``: serves this machine until it is told to stop."""
 
 import logging
-import os
-import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import click
 import msgspec
 
+from natobs.cli.serving import serve
 from natobs.config import Config, load
-from natobs.errors import NatobsError
 from natobs.exposition.agent import Agent
 from natobs.exposition.exposure import public_listeners
 from natobs.kernel.live import LiveMachine
@@ -24,8 +20,21 @@ logger = logging.getLogger(__name__)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
+_HELP = """Serve what this machine's kernel says about NAT.
 
-@click.command(epilog="Example: natobs agent --listen 127.0.0.1:9650 --textfile /var/lib/prometheus/node-exporter")
+\b
+/metrics   Prometheus text or OpenMetrics
+/          the same for a person
+/healthz, /readyz
+
+SIGHUP reads the configuration again; SIGTERM ends the agent.
+"""
+"""``\\b`` keeps the lines of the paragraph that follows it."""
+
+
+@click.command(
+    help=_HELP, epilog="Example: natobs agent --listen 127.0.0.1:9650 --textfile /var/lib/prometheus/node-exporter"
+)
 @click.option("--config", "config_file", type=_FILE, help="TOML file; without it every setting has its default.")
 @click.option("--check", is_flag=True, help="Only say whether the configuration is right.")
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Instead of agent.listen; may be given again.")
@@ -50,15 +59,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
     log_level: str,
     ready_fd: int | None,
 ) -> None:
-    r"""Serve what this machine's kernel says about NAT.
-
-    \b
-    /metrics   Prometheus text or OpenMetrics
-    /          the same for a person
-    /healthz, /readyz
-
-    SIGHUP reads the configuration again; SIGTERM ends the agent.
-    """
+    """Serve what this machine's kernel says about NAT."""
     logging.basicConfig(format="natobs: %(levelname)s: %(message)s", level=log_level.upper())
     overrides: dict[str, object] = {
         "listen": listen or None,
@@ -91,32 +92,8 @@ def _loader(config_file: Path | None, overrides: dict[str, object]) -> Callable[
 
 
 def _serve(agent: Agent, machine: Machine, ready_fd: int | None) -> None:
-    stop, reload = threading.Event(), threading.Event()
-    wake = threading.Event()
+    def warn() -> None:
+        for address, why in public_listeners(machine, agent.addresses):
+            logger.warning("%s is reachable from outside: %s; consider loopback, or --web.config.file", address, why)
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        (reload if number == signal.SIGHUP else stop).set()
-        wake.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, on_signal)
-    agent.start()
-    for address in agent.addresses:
-        logger.info("listening on %s", address)
-    for address, why in public_listeners(machine, agent.addresses):
-        logger.warning("%s is reachable from outside: %s; consider loopback, or --web.config.file", address, why)
-    if ready_fd is not None:
-        with os.fdopen(ready_fd, "w") as ready:
-            ready.write("\n".join(map(str, agent.addresses)))
-    while not stop.is_set():
-        wake.wait()
-        wake.clear()
-        if reload.is_set():
-            reload.clear()
-            try:
-                agent.reload()
-                logger.info("configuration read again")
-            except NatobsError as error:
-                logger.warning("the configuration stays as it was: %s", error)
-    logger.info("stopping")
-    agent.stop()
+    serve(agent, warn, ready_fd)

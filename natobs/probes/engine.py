@@ -11,6 +11,7 @@ import heapq
 import logging
 import os
 import select
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class _Running:
     start: float
     lag: float
     deadline: float
+    alarm: int = 0
     waiting: int = -1
     done: bool = False
 
@@ -68,6 +70,8 @@ class Engine:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
         self._stopping = False
+        self._ending = threading.Lock()
+        self._closed = False
 
     @property
     def in_flight(self) -> int:
@@ -80,17 +84,27 @@ class Engine:
             while not self._stopping:
                 self.turn(None)
         finally:
-            for running in list(self._waiting.values()):
-                running.steps.close()
-            for prober in self._probers:
-                prober.close()
-            self._epoll.close()
-            os.close(self._wake)
+            self.close()
 
     def stop(self) -> None:
         """End :meth:`run`; from any thread."""
-        self._stopping = True
-        os.eventfd_write(self._wake, 1)
+        with self._ending:
+            self._stopping = True
+            if not self._closed:
+                os.eventfd_write(self._wake, 1)
+
+    def close(self) -> None:
+        """Abandon the attempts in flight and give everything back, once; :meth:`run` ends with it."""
+        with self._ending:
+            if self._closed:
+                return
+            self._closed = True
+        for running in list(self._waiting.values()):
+            running.steps.close()
+        for prober in self._probers:
+            prober.close()
+        self._epoll.close()
+        os.close(self._wake)
 
     def begin(self, index: int, number: int = 0) -> None:
         """Begin an attempt now, beside the plan."""
@@ -107,9 +121,9 @@ class Engine:
                 self._step(running)
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
-            running = heapq.heappop(self._deadlines)[2]
-            if not running.done:
-                self._step(running, expired=True)
+            moment, alarm, running = heapq.heappop(self._deadlines)
+            if not running.done and (moment == running.deadline or alarm == running.alarm):
+                self._step(running, expired=moment == running.deadline)
         for due in self._plan.due(now):
             self._begin(due, now)
 
@@ -164,6 +178,13 @@ class Engine:
         self._finish(running, outcome)
 
     def _await(self, running: _Running, wait: Wait) -> None:
+        running.alarm = 0
+        if wait.seconds is not None:
+            moment = time.monotonic() + wait.seconds
+            if moment < running.deadline:
+                self._serial += 1
+                running.alarm = self._serial
+                heapq.heappush(self._deadlines, (moment, self._serial, running))
         events = select.EPOLLOUT if wait.write else select.EPOLLIN
         if running.waiting == wait.descriptor:
             # The attempt may have closed the socket behind the number and opened another.

@@ -25,11 +25,13 @@ def outcome_of(error: OSError, icmp: IcmpError | None = None) -> Outcome:
 
     Args:
         error: what a socket call raised.
-        icmp: the ICMP message behind it, if the error queue held one. With one, ENETUNREACH is an answer from the
-            way (unreachable); without, it is this host's own routing (no route).
+        icmp: the ICMP message behind it, if the error queue held one. With one, whatever does not say that the
+            destination refused, or that the packet was too big, is an answer from the way (unreachable: for example
+            ENETUNREACH, and EACCES, ENOPROTOOPT and EPROTO of ICMPv6); without, ENETUNREACH is this host's own
+            routing (no route).
     """
     reason = _REASONS.get(error.errno or 0, Reason.LOCAL)
-    if icmp is not None and reason is Reason.NO_ROUTE:
+    if icmp is not None and reason not in (Reason.REFUSED, Reason.MTU):
         reason = Reason.UNREACHABLE
     sender = f", said by {icmp.sender} (ICMP type {icmp.type} code {icmp.code})" if icmp else ""
     return Outcome(reason, f"{error.strerror or error}{sender}", icmp=icmp)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from natobs.probes.settings import ProbeSettings
+from natobs.probe_config import ProbeSettings
 
 
 class Reason(Enum):
@@ -135,10 +135,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a running attempt waits for: one of its descriptors becoming readable (or writable), or the time limit."""
+    """What a running attempt waits for: one of its descriptors becoming readable (or writable), or the time limit.
+
+    Args:
+        descriptor: of a socket, or of an epoll of several.
+        write: until it is writable.
+        seconds: resume after so long at the latest; None waits for the descriptor alone. The time limit of the
+            attempt stands beside it.
+    """
 
     descriptor: int
     write: bool = False
+    seconds: float | None = None
 
 
 class ExpiredError(Exception):

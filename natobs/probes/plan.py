@@ -1,9 +1,10 @@
 """When to probe which target. Pure: it is told the time, and knows no sockets.
 
 Every target keeps its own beat (isochronous, with a phase of its own), the
-beats of one interval are spread over it, the total never exceeds the rate, and
-after a suspension the beats that were missed are skipped rather than sent in a
-burst (RFC 2330, section 11, on why probes must not synchronise).
+beats of one interval are spread over it, the total never exceeds the rate by
+more than a short burst, and after a suspension the beats that were missed are
+skipped rather than made up for (RFC 2330, section 11, on why probes must not
+synchronise).
 """
 
 import heapq
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 from natobs.errors import ConfigError
 
 BURST_SECONDS = 0.05
-"""The rate holds over any span longer than this; within it, what falls due together is sent together."""
+"""What falls due together is sent together, up to so many seconds' worth of the rate: in any span of time there are at
+most the span and this, times the rate."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

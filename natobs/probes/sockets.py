@@ -3,13 +3,15 @@
 Knows socket options of ip(7), ipv6(7) and socket(7); refuses to know what is sent.
 """
 
+import errno
 import socket
 
-from natobs.probes.settings import ProbeSettings
+from natobs.probe_config import ProbeSettings
 
 _SO_MARK = 36
 _IPV6_UNICAST_HOPS = 16
 _IPV6_TCLASS = 67
+_IP_BIND_ADDRESS_NO_PORT = 24
 _DSCP_SHIFT = 2
 """The two low bits of the TOS octet are ECN (RFC 3168)."""
 
@@ -47,11 +49,24 @@ def open_socket(
             octet = settings.dscp << _DSCP_SHIFT
             _set(opened, family, (socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, _IPV6_TCLASS), octet)
         if settings.source or source_port:
-            opened.bind((settings.source or ("::" if family == socket.AF_INET6 else ""), source_port))
+            if kind == socket.SOCK_STREAM and not source_port:
+                # connect chooses the port, by destination: one that is busy towards another is still free for this
+                opened.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            _bind(opened, (settings.source or ("::" if family == socket.AF_INET6 else ""), source_port))
     except BaseException:
         opened.close()
         raise
     return opened
+
+
+def _bind(opened: socket.socket, source: tuple[str, int]) -> None:
+    try:
+        opened.bind(source)
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        # The same number as for "no port is left", which it does not mean here: without a number it counts as local.
+        raise OSError(f"no interface of this host has the source address {source[0]}") from error
 
 
 def _set(opened: socket.socket, family: int, v4: tuple[int, int], v6: tuple[int, int], value: int) -> None:

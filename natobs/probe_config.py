@@ -4,6 +4,7 @@ Strict, as every configuration (see :mod:`natobs.config`). Knows which settings
 go with which kind; refuses to know how a kind works.
 """
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -61,6 +62,20 @@ class Dns(Section, frozen=True):
     name: Annotated[str, Meta(description="The name that is asked for.")] = "example.com"
     type: Annotated[str, Meta(description="Record type, for example A, AAAA, MX.")] = "A"
     transport: Annotated[Literal["udp", "tcp"], Meta(description="How the question travels.")] = "udp"
+    mixed_case: Annotated[
+        bool,
+        Meta(
+            description="Send the name in random case, which the answer must repeat: harder to forge (0x20 encoding)."
+        ),
+    ] = False
+
+
+class Pmtu(Section, frozen=True):
+    """Path MTU, the kind `pmtu`; `payload_bytes` says which UDP payload has to pass."""
+
+    tcp_port: Annotated[
+        int, Meta(ge=0, le=_LAST_PORT, description="Port of any TCP service on the target; the target's own when 0.")
+    ] = 0
 
 
 class ProbeSettings(Section, frozen=True):
@@ -98,6 +113,7 @@ class ProbeSettings(Section, frozen=True):
     http: Http = Http()
     tls: Tls = Tls()
     dns: Dns = Dns()
+    pmtu: Pmtu = Pmtu()
 
     def __post_init__(self) -> None:
         if self.timeout_seconds > self.interval_seconds:
@@ -116,6 +132,13 @@ class Prober(Section, frozen=True):
     max_rate: Annotated[
         float, Meta(gt=0, le=100_000, description="Attempts a second over all targets, retries included.")
     ] = 500.0
+    adhoc_targets: Annotated[
+        Literal["listed", "any"],
+        Meta(
+            description="What /probe accepts: targets that the named probe lists, or `any`, which lets everybody who "
+            "reaches the listener send probes from this host to everywhere that it reaches."
+        ),
+    ] = "listed"
     resolve_seconds: Annotated[
         float, Meta(ge=1, description="How long a resolved name is used before it is asked again.")
     ] = 60.0
@@ -157,6 +180,16 @@ def split_target(text: str, default_port: int) -> tuple[str, int]:
             raise ConfigError(f"target {text!r}: expected [IPV6]:PORT")
     elif text.count(":") == 1:
         host, _colon, port = text.partition(":")
+    if ":" in host and not _is_ipv6(host):
+        raise ConfigError(f"target {text!r}: {host!r} is no IPv6 address; expected HOST, HOST:PORT or [IPV6]:PORT")
     if not host or (port and not (port.isdigit() and int(port) <= _LAST_PORT)):
         raise ConfigError(f"target {text!r}: expected HOST, HOST:PORT or [IPV6]:PORT")
     return host, int(port) if port else default_port
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
