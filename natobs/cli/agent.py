@@ -3,10 +3,9 @@
 import logging
 import os
 import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from typing import NoReturn
 
 import click
 import msgspec
@@ -21,6 +20,9 @@ from natobs.kernel.recorded import RecordedMachine
 
 logger = logging.getLogger(__name__)
 
+_END = frozenset({signal.SIGTERM, signal.SIGINT})
+_SIGNALS = _END | {signal.SIGHUP}
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -31,13 +33,15 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Instead of agent.listen; may be given again.")
 @click.option("--web.config.file", "web_config_file", type=_FILE, help="TLS and users, as for Prometheus exporters.")
 @click.option("--textfile", type=_DIRECTORY, help="Write a textfile for node_exporter into this directory.")
-@click.option("--interval", type=float, metavar="SECONDS", help="How often the textfile is written.")
+@click.option(
+    "--interval", type=click.FloatRange(1, 3600), metavar="SECONDS", help="How often the textfile is written."
+)
 @click.option("--once", is_flag=True, help="With --textfile: write it once and end, without serving.")
 @click.option("--recorded", type=_DIRECTORY, help="Serve a machine that `natobs capture` wrote down.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-@click.option("--ready-fd", type=int, hidden=True, help="Write the addresses to this descriptor once ready.")
+@click.option("--ready-fd", type=int, hidden=True, help="Write the URLs to this descriptor once ready.")
 def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes them
     config_file: Path | None,
     check: bool,  # noqa: FBT001
@@ -90,16 +94,10 @@ def _loader(config_file: Path | None, overrides: dict[str, object]) -> Callable[
     return configure
 
 
-def _serve(agent: Agent, machine: Machine, ready_fd: int | None) -> None:
-    stop, reload = threading.Event(), threading.Event()
-    wake = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        (reload if number == signal.SIGHUP else stop).set()
-        wake.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, on_signal)
+def _serve(agent: Agent, machine: Machine, ready_fd: int | None) -> NoReturn:
+    # Blocked in every thread and fetched by this one: a handler could interrupt whatever holds a lock that it needs.
+    # The kernel keeps one signal of each kind, so that a storm of SIGHUP is a few reloads.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     agent.start()
     for address in agent.addresses:
         logger.info("listening on %s", address)
@@ -107,16 +105,16 @@ def _serve(agent: Agent, machine: Machine, ready_fd: int | None) -> None:
         logger.warning("%s is reachable from outside: %s; consider loopback, or --web.config.file", address, why)
     if ready_fd is not None:
         with os.fdopen(ready_fd, "w") as ready:
-            ready.write("\n".join(map(str, agent.addresses)))
-    while not stop.is_set():
-        wake.wait()
-        wake.clear()
-        if reload.is_set():
-            reload.clear()
-            try:
-                agent.reload()
-                logger.info("configuration read again")
-            except NatobsError as error:
-                logger.warning("the configuration stays as it was: %s", error)
+            ready.write("\n".join(agent.urls))
+    # SIGHUP has the smallest number and is fetched first: without a look at the others it could keep them waiting.
+    while signal.sigwait(_SIGNALS) not in _END and not _END & signal.sigpending():
+        try:
+            agent.reload()
+            logger.info("configuration read again")
+        except NatobsError as error:
+            logger.warning("the configuration stays as it was: %s", error)
     logger.info("stopping")
     agent.stop()
+    logging.shutdown()
+    # Not sys.exit, which would wait for every worker whose collector still waits for the kernel.
+    os._exit(0)

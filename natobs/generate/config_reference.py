@@ -9,7 +9,10 @@ from natobs.config import Config, Prefix
 from natobs.generate import markdown
 
 _INTRO = """`natobs agent --config FILE` reads TOML. Every key has a default that suits an ordinary NAT VM, so no
-file is needed. An unknown key is an error: `natobs agent --config FILE --check` says whether a file is right."""
+file is needed. An unknown key is an error: `natobs agent --config FILE --check` says whether a file is right.
+
+SIGHUP has the agent read the file again; a wrong one changes nothing. What the options of the command line say stays.
+`agent.listen`, `agent.max_connections` and `agent.scrape_limit_seconds` take a restart, and the log says so."""
 
 
 def page() -> str:

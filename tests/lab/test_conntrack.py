@@ -87,6 +87,20 @@ def test_tuple_clashes_without_exhaustion(two_armed_lab: Lab) -> None:
     assert seen == {"table_full": 0, "tuple_clash": counted["drop"], "chain_too_long": 0}
 
 
+def check_kernel_log(nat: Host, agent: AgentInLab) -> None:
+    """Either the log tells of the full table, or it is forbidden, as in a user namespace, and nothing is said of it."""
+    if nat.run(["sh", "-c", ": < /dev/kmsg"], check=False).returncode == 0:
+        agent.await_value(lambda scrape: events_of(scrape).get("conntrack_table_full", 0) > 0, 2)
+    else:
+        scrape = agent.scrape()
+        assert events_of(scrape) == {}
+        assert scrape.value("natobs_collector_unavailable", collector="kernel_log", reason="permission") == 1
+
+
+def events_of(scrape: Scrape) -> dict[str, float]:
+    return scrape.by("natobs_kernel_log_events_total", "event")
+
+
 def test_a_table_full_of_assured_entries_drops(lab_factory: LabFactory) -> None:
     lab = lab_factory(topology.two_armed("full"))
     nat, server = lab.host("nat"), lab.topology.server_addresses(4)[0]
@@ -98,6 +112,7 @@ def test_a_table_full_of_assured_entries_drops(lab_factory: LabFactory) -> None:
         traffic.udp_flows(lab.host("client1"), server, SILENT, count=50, first_port=20000)
         seen, counted = watch.look()
         assert agent.scrape().value("natobs_conntrack_entries") >= limit
+        check_kernel_log(nat, agent)
     assert counted["drop"] == 50
     assert seen == {"table_full": 50, "tuple_clash": 0, "chain_too_long": 0}
 
