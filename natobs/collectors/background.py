@@ -24,6 +24,7 @@ _BATCH = 512
 """Messages taken from one stream before the others and the ticks get their turn."""
 _BACKLOG_BATCHES = 200
 """A stream that holds more than this at the start is heard further by the thread."""
+_STOP_SECONDS = 5.0
 _PASSING = frozenset({"busy", "format"})
 """Reasons after which a stream goes on: messages were lost, or one was odd."""
 
@@ -82,7 +83,9 @@ class Background:
         self._stopping = True
         os.write(self._wake_write, b"x")
         if self._thread.is_alive():
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=_STOP_SECONDS)
+        if self._thread.is_alive():
+            return  # a collector hangs: its descriptors are closed with the process, not under its hands
         self._selector.close()
         for stream in self._streams:
             stream.close()
