@@ -1,7 +1,6 @@
 """Conntrack counters against conntrack-tools, and every reason for dropped new flows produced for real."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -79,11 +78,12 @@ def test_tuple_clashes_without_exhaustion(two_armed_lab: Lab) -> None:
     server = two_armed_lab.topology.server_addresses(4)[1]
     with agent_in(two_armed_lab.host("nat")) as agent:
         watch = Watch(two_armed_lab.host("nat"), agent)
-        clients = [two_armed_lab.host(name) for name in ("client1", "client3")]
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda client: traffic.udp_flows(client, server, SILENT, 10_000, 20000), clients))
+        # Both clients use the same source ports. For the second, the kernel looks at 248 ports in five runs
+        # (nf_nat_l4proto_unique_tuple); with 39 % of all taken in one block, one flow in a hundred finds none.
+        for name in ("client1", "client3"):
+            traffic.udp_flows(two_armed_lab.host(name), server, SILENT, count=25_000, first_port=20000)
         seen, counted = watch.look()
-    assert counted["drop"] > 0
+    assert counted["drop"] > 100
     assert seen == {"table_full": 0, "tuple_clash": counted["drop"], "chain_too_long": 0}
 
 
