@@ -1,6 +1,7 @@
 """What a process costs: CPU time, resident memory, time from start to its first answer."""
 
 import http.client
+import math
 import socket
 import time
 from pathlib import Path
@@ -62,5 +63,4 @@ def await_answer(port: int, started: float, limit: float = 15.0) -> float:
 
 def quantile(values: list[float], share: float) -> float:
     """The value at a share of the sorted list, the nearest rank."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return sorted(values)[math.ceil(share * len(values)) - 1]

@@ -68,7 +68,7 @@ class Agent(Section, frozen=True):
         float, Meta(ge=0.05, le=60, description="A collector that runs longer is reported and left behind.")
     ] = 2.0
     max_connections: Annotated[
-        int, Meta(ge=4, le=4096, description="Connections open at the same time; more are refused.")
+        int, Meta(ge=4, le=4096, description="Connections open at the same time; more wait until one is idle or done.")
     ] = 64
     textfile_directory: Annotated[
         str, Meta(description="Also write a textfile for node_exporter into this directory; empty for none.")

@@ -71,10 +71,11 @@ fetch_file() {
         if become_root; then refresh_lists; fi
         quietly download "$package" "$scratch" || { rm -rf "$scratch" && return 1; }
     fi
-    mkdir -p "$target"
-    dpkg-deb --fsys-tarfile "$scratch"/*.deb | tar -x -C "$scratch" --wildcards "./$pattern"
-    # shellcheck disable=SC2086  # the pattern is meant to match
-    cp -p "$scratch"/$pattern "$target"/
+    # One chain: set -e is off in a function that somebody asks for its success. The last pattern is meant to match.
+    # shellcheck disable=SC2086
+    mkdir -p "$target" &&
+        dpkg-deb --fsys-tarfile "$scratch"/*.deb | tar -x -C "$scratch" --wildcards "./$pattern" &&
+        cp -p "$scratch"/$pattern "$target"/ || { rm -rf "$scratch" && return 1; }
     rm -rf "$scratch"
 }
 

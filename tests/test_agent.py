@@ -1,4 +1,3 @@
-import os
 import re
 import signal
 import subprocess
@@ -18,7 +17,9 @@ from natobs.errors import ConfigError
 from natobs.exposition.agent import Agent
 from natobs.kernel import conntrack
 from natobs.kernel.machine import Machine
+from tests.agent_process import agent_process
 from tests.fakes import FakeMachine
+from tests.loopback import eventually, fetch, raw
 from tests.test_kernel_conntrack import PROCFS_5_15, stats, u32
 
 LISTEN = '[agent]\nlisten = ["127.0.0.1:0"]\n'
@@ -127,6 +128,62 @@ def test_a_reload_keeps_what_was_counted_and_a_wrong_one_changes_nothing() -> No
         assert get(f"{url}/metrics")[0].count("\n") == scrape.count("\n")
 
 
+HEAD = b"HEAD /metrics HTTP/1.1\r\nHost: n\r\n\r\n"
+
+
+def test_a_connection_outlives_a_reload_that_leaves_the_web_configuration_as_it_is(tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("{}\n", "utf-8")
+    text = f'{LISTEN}web_config_file = "{web}"\n'
+    with (
+        serving(nat_machine(), lambda: parse(text, "f.toml")) as (agent, _url),
+        raw(agent.addresses[0], HEAD) as client,
+    ):
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        agent.reload()
+        client.sendall(HEAD)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        web.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n", "utf-8")
+        agent.reload()
+        assert client.recv(1) == b""
+
+
+def test_a_web_configuration_that_is_wrong_keeps_the_collectors_too(tmp_path: Path) -> None:
+    text = LISTEN
+    with serving(nat_machine(), lambda: parse(text, "f.toml")) as (agent, url):
+        text = f'{LISTEN}web_config_file = "{tmp_path}/none"\n[collectors]\ndisabled = ["conntrack"]\n'
+        with pytest.raises(ConfigError):
+            agent.reload()
+        assert value(get(f"{url}/metrics")[0], "natobs_conntrack_entries") == 42
+
+
+def test_a_textfile_begins_and_ends_with_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    every_second = f"{LISTEN}textfile_interval_seconds = 1\n"
+    text = every_second
+    with serving(nat_machine(), lambda: parse(text, "f.toml")) as (agent, _url):
+        text = f'{every_second}textfile_directory = "{there}"\n'
+        agent.reload()
+        assert eventually((there / "natobs.prom").exists, within=5)
+        text = every_second
+        agent.reload()
+        (there / "natobs.prom").unlink()
+        time.sleep(1.5)
+    assert list(tmp_path.rglob("*.prom")) == []
+
+
+@pytest.mark.parametrize("key", ["max_connections = 8", "scrape_limit_seconds = 3", 'listen = ["127.0.0.1:1"]'])
+def test_a_key_that_takes_a_restart_says_so(key: str, caplog: pytest.LogCaptureFixture) -> None:
+    text = LISTEN
+    with serving(nat_machine(), lambda: parse(text, "f.toml")) as (agent, _url):
+        text = f"[agent]\n{key}\n" if key.startswith("listen") else f"{LISTEN}{key}\n"
+        agent.reload()
+    assert f"agent.{key.partition(' ')[0]} has changed; that takes a restart" in caplog.text
+
+
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "natobs", *arguments], capture_output=True, text=True, timeout=30, check=False
@@ -142,7 +199,10 @@ def test_check_says_whether_a_configuration_is_right(tmp_path: Path) -> None:
     done = run("agent", "--config", str(bad), "--check")
     assert done.returncode == 2
     assert "agent.max_connection: unknown key; known here: " in done.stderr
-    assert run("agent", "--check", "--listen", "nonsense").returncode == 2
+    done = run("agent", "--check", "--listen", "nonsense")
+    assert done.returncode == 2
+    assert "agent.listen: listen address 'nonsense' is not HOST:PORT" in done.stderr
+    assert run("agent", "--check", "--textfile", str(tmp_path), "--interval", "0").returncode == 2
 
 
 def test_a_textfile_is_written_once_without_serving(tmp_path: Path) -> None:
@@ -154,31 +214,19 @@ def test_a_textfile_is_written_once_without_serving(tmp_path: Path) -> None:
 
 def test_the_process_reloads_and_ends_on_signals(tmp_path: Path) -> None:
     config = tmp_path / "natobs.toml"
-    config.write_text(LISTEN, "utf-8")
-    reading, writing = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "natobs", "agent", "--config", str(config), "--ready-fd", str(writing)],
-        stderr=subprocess.PIPE,
-        text=True,
-        pass_fds=[writing],
-    )
-    os.close(writing)
-    try:
-        with os.fdopen(reading) as ready:
-            url = f"http://{ready.read()}"
-        config.write_text(f'{LISTEN}[collectors]\ndisabled = ["conntrack"]\n', "utf-8")
-        process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 10
-        while 'collector="conntrack"' in get(f"{url}/metrics")[0]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        _out, said = process.communicate(timeout=15)
-    finally:
-        process.kill()
-    assert process.returncode == 0
-    assert "configuration read again" in said
-    assert said.endswith("stopping\n")
+    config.write_text("", "utf-8")
+    with agent_process("--config", str(config)) as agent:
+        config.write_text('[collectors]\ndisabled = ["conntrack"]\n', "utf-8")
+        agent.popen.send_signal(signal.SIGHUP)
+        assert eventually(lambda: b'collector="conntrack"' not in fetch(agent.address).body, within=10)
+        config.write_text("[agent]\nfoo = 1\n", "utf-8")
+        agent.popen.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "the configuration stays as it was" in agent.said, within=10)
+        agent.popen.send_signal(signal.SIGTERM)
+        assert agent.popen.wait(15) == 0
+        assert "configuration read again" in agent.said
+        assert f"{config}: agent.foo: unknown key" in agent.said
+        assert agent.said.endswith("stopping\n")
 
 
 def test_an_address_in_use_is_said_in_one_line(base: str) -> None:

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
 from natobs.rundir import start_ticks
+from tests.loopback import Certificates, eventually
 
 
 @pytest.fixture
@@ -59,6 +61,28 @@ def test_an_agent_that_was_killed_is_forgotten(environment: dict[str, str]) -> N
     assert again.stdout.startswith("The agent serves this host")
     assert process_of(again.stdout) != process_of(first.stdout)
     run(environment, "down")
+
+
+def test_ctrl_c_during_up_leaves_no_agent_that_nobody_knows(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "natobs", "up", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as up:
+        assert eventually(lambda: psutil.Process(up.pid).children() != [], within=10)
+        (agent,) = psutil.Process(up.pid).children()
+        up.send_signal(signal.SIGINT)
+        out, _err = up.communicate(timeout=20)
+    assert (up.returncode, out) == (1, b"")
+    assert not agent.is_running()
+    assert run(environment, "down").stdout == "no agent runs in the background\n"
+
+
+def test_up_names_https_where_the_web_configuration_asks_for_it(environment: dict[str, str], tmp_path: Path) -> None:
+    Certificates(tmp_path)
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}\n", "utf-8")
+    config = tmp_path / "natobs.toml"
+    config.write_text(f'[agent]\nlisten = ["127.0.0.1:0"]\nweb_config_file = "{tmp_path}/web.yml"\n', "utf-8")
+    done = run(environment, "up", "--config", str(config))
+    run(environment, "down")
+    assert done.stdout.startswith("The agent serves this host at https://127.0.0.1:"), done.stderr
 
 
 def test_an_agent_that_cannot_start_is_quoted(environment: dict[str, str], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def test_this_machine_is_written_down_and_replayed(tmp_path: Path) -> None:
     directory = tmp_path / "machine"
     done = run("capture", str(directory))
     assert done.returncode == 0, done.stderr
+    assert {path.stat().st_mode & 0o077 for path in (directory, *directory.rglob("*"))} == {0}
     answers = int(done.stdout.partition(": ")[2].split()[0])
     assert answers == sum(path.is_file() for path in directory.rglob("*")) - 1  # the manifest is no answer
     observer = Observer(RecordedMachine(directory), Config())

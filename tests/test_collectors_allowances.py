@@ -87,6 +87,20 @@ def test_when_the_queues_change_so_do_the_places(texts: tuple[str, ...]) -> None
     assert values(collector.collect(subject)) == values(AllowancesCollector().collect(subject))
 
 
+def test_drops_do_not_fall_when_a_queue_goes_away() -> None:
+    collector = AllowancesCollector(Clock())
+    series = "driver_drops_total eth0 rx_driver"
+
+    def drops(*queues: int) -> float:
+        virtio = card("eth0", "virtio_net", tuple(f"rx{number}_drops" for number in range(len(queues))))
+        virtio[Ethtool("eth0", EthtoolTopic.STATS).key] = statistics(*queues)
+        subject = machine(device(2, "eth0"), virtio)
+        return values(collector.collect(subject))[series]
+
+    history = [(100, 50), (101,), (104,), (104, 6), (0, 0), (2, 0)]
+    assert [drops(*queues) for queues in history] == [150, 150, 153, 159, 159, 161]
+
+
 def test_a_card_that_is_pulled_out_is_no_failure_and_gone() -> None:
     collector = AllowancesCollector(Clock())
     collector.collect(machine(device(2, "eth0"), card("eth0", "ena", ENA)))

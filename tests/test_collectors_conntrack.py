@@ -2,10 +2,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natobs.collectors.base import Reading, run
-from natobs.collectors.conntrack import ConntrackCollector, Totals, attribute_drops
+from natobs.collectors.conntrack import ConntrackCollector, attribute_drops
 from natobs.errors import UnavailableError
 from natobs.kernel import conntrack
-from natobs.kernel.conntrack import Counters
 from tests.fakes import FakeMachine
 from tests.test_kernel_conntrack import stats, stats_cpu, u32
 
@@ -70,36 +69,39 @@ def test_no_reason_is_ever_negative(full: int, clash: int, chain: int) -> None:
     assert attribute_drops(increments) == {"table_full": full, "tuple_clash": clash, "chain_too_long": chain}
 
 
-def test_a_counter_that_wraps_goes_on() -> None:
-    totals = Totals()
-    totals.update(Counters("ctnetlink", {0: {"drop": 2**32 - 3}, 1: {"drop": 10}}))
-    totals.update(Counters("ctnetlink", {0: {"drop": 4}, 1: {"drop": 11}}))
-    assert totals.totals == {"drop": 2**32 - 3 + 7 + 10 + 1}
+def drops(collector: ConntrackCollector, source: FakeMachine) -> tuple[float, float]:
+    """The counter drop, and what the collector made of its increments."""
+    reading = values(collector.collect(source))
+    return reading["natobs_conntrack_drop_total"], reading["natobs_new_flow_drops_totaltable_full"]
 
 
-def test_a_counter_that_was_reset_counts_from_zero() -> None:
-    totals = Totals()
-    totals.update(Counters("ctnetlink", {0: {"drop": 1000}}))
-    totals.update(Counters("ctnetlink", {0: {"drop": 6}}))
-    assert totals.totals == {"drop": 1006}
+def test_counters_that_wrap_go_on_and_those_that_were_reset_count_from_zero() -> None:
+    collector = ConntrackCollector()
+    assert drops(collector, machine(drop=2**32 - 3)) == (2**32 - 3, 0)
+    assert drops(collector, machine(drop=4)) == (2**32 + 4, 7)
+    assert drops(collector, machine(drop=1)) == (2**32 + 5, 8)
 
 
-def test_a_change_of_source_adds_nothing() -> None:
-    totals = Totals()
-    totals.update(Counters("ctnetlink", {0: {"drop": 10}, 3: {"drop": 20}}))
-    totals.update(Counters("procfs", {0: {"drop": 10}, 1: {"drop": 20}}))
-    totals.update(Counters("procfs", {0: {"drop": 11}, 1: {"drop": 20}}))
-    assert totals.totals == {"drop": 31}
+def procfs(*per_cpu: int) -> FakeMachine:
+    return FakeMachine({conntrack.STAT_FILE.key: b"".join([b"drop\n", *(b"%08x\n" % value for value in per_cpu)])})
 
 
-@given(st.lists(st.dictionaries(st.integers(0, 3), st.integers(0, 2**32 - 1), min_size=1), min_size=2, max_size=8))
-def test_totals_never_fall(history: list[dict[int, int]]) -> None:
-    totals = Totals()
-    seen = []
-    for reading in history:
-        totals.update(Counters("ctnetlink", {cpu: {"drop": value} for cpu, value in reading.items()}))
-        seen.append(totals.totals["drop"])
-    assert seen == sorted(seen)
+def test_a_change_of_source_adds_nothing_and_counting_goes_on() -> None:
+    collector = ConntrackCollector()
+    assert drops(collector, machine(drop=30)) == (30, 0)
+    assert drops(collector, procfs(10, 22)) == (30, 0)
+    assert drops(collector, procfs(11, 22)) == (31, 1)
+    assert drops(collector, machine(drop=40)) == (31, 1)
+    assert drops(collector, machine(drop=45)) == (36, 6)
+
+
+def test_a_field_that_only_the_other_source_has_is_taken_as_it_is_and_is_no_drop() -> None:
+    collector = ConntrackCollector()
+    collector.collect(procfs(10))
+    reading = values(collector.collect(machine(drop=10, insert_failed=7, chain_toolong=3)))
+    assert reading["natobs_conntrack_insert_failed_total"] == 7
+    assert reading["natobs_new_flow_drops_totalchain_too_long"] == 0
+    assert "natobs_conntrack_insert_failed_total" not in values(collector.collect(procfs(10)))
 
 
 def test_without_privilege_only_what_was_read_is_exported() -> None:

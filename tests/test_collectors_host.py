@@ -1,8 +1,9 @@
+import msgspec
 import pytest
 
 from natobs.catalogue.metrics import host as metric
 from natobs.collectors.base import Reading, run
-from natobs.collectors.host import BOOT_TIME_KEEP_SECONDS, HostCollector, SelfCollector
+from natobs.collectors.host import BOOT_TIME_KEEP_SECONDS, CORRECTION_SECONDS, HostCollector, SelfCollector
 from natobs.errors import UnavailableError
 from natobs.kernel import host
 from natobs.kernel.live import LiveMachine
@@ -38,6 +39,19 @@ def test_everything_is_exported_once() -> None:
 
 def test_the_modes_are_the_domain_of_the_label() -> None:
     assert metric.CPU_SECONDS.labels[1].domain == host.CPU_MODES
+
+
+def test_time_that_linux_takes_back_is_held_and_a_restart_is_shown() -> None:
+    subject, asked, idle = HostCollector(), machine(), "natobs_cpu_seconds_total 0 idle"
+
+    def seconds(value: float) -> float:
+        times = msgspec.json.decode(CPUS)
+        times[0]["idle"] = value
+        asked.answers[host.CPU.key] = msgspec.json.encode(times)
+        return values(subject.collect(asked))[idle]
+
+    history = [5000.0, 4999.99, 4990.0, 5000.5, 5000.5 - CORRECTION_SECONDS]
+    assert [seconds(value) for value in history] == [5000.0, 5000.0, 5000.0, 5000.5, 5000.5 - CORRECTION_SECONDS]
 
 
 def test_a_part_that_is_missing_leaves_the_others() -> None:

@@ -47,6 +47,15 @@ def changes(subject: RoutingCollector, on: FakeMachine) -> dict[str, float]:
     return {name: value for name, value in values(subject.collect(on)).items() if "_total" in name and value}
 
 
+def test_without_the_ipv4_table_no_side_is_guessed() -> None:
+    private = rtnetlink.address(2, "192.168.7.10/24") + rtnetlink.address(3, "10.0.1.1/24")
+    on = machine(addresses=private)
+    on.answers[route.ROUTES[address.AF_INET].key] = UnavailableError("busy", "changed during each of 3 dumps")
+    reading = listening(on).collect(on)
+    assert [gap.reason for gap in reading.gaps] == ["busy"]
+    assert not [name for name in values(reading) if name.startswith(("device_role", "default_route"))]
+
+
 def test_everything_there_is_at_the_start() -> None:
     on = machine()
     reading = listening(on).collect(on)

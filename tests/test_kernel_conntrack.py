@@ -1,4 +1,5 @@
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from natobs.errors import FormatError, UnavailableError
 from natobs.kernel import conntrack, netlink
+from natobs.kernel.machine import Machine
 from tests.fakes import FakeMachine
 
 HEAD = struct.pack(">BBH", 0, 0, 0)
@@ -102,8 +104,23 @@ def test_procfs_answers_where_netlink_is_refused() -> None:
     assert conntrack.read_counters(machine).source == "procfs"
 
 
-def test_when_neither_source_answers_both_are_named() -> None:
-    machine = FakeMachine({conntrack.STATS_CPU.key: UnavailableError("permission", "needs CAP_NET_ADMIN")})
-    with pytest.raises(UnavailableError, match=r"CAP_NET_ADMIN; proc/net/stat/nf_conntrack") as caught:
-        conntrack.read_counters(machine)
+def test_a_limit_that_ctnetlink_does_not_tell_comes_from_procfs_or_is_unknown() -> None:
+    machine = FakeMachine({conntrack.STATS.key: stats(u32(1, 42)), conntrack.MAX_FILE.key: b"512\n"})
+    assert conntrack.read_usage(machine) == conntrack.Usage(42, 512)
+    del machine.answers[conntrack.MAX_FILE.key]
+    assert conntrack.read_usage(machine) == conntrack.Usage(42, None)
+
+
+@pytest.mark.parametrize(
+    ("read", "files"),
+    [
+        (conntrack.read_counters, "proc/net/stat/nf_conntrack"),
+        (conntrack.read_usage, "proc/sys/net/netfilter/nf_conntrack_count"),
+    ],
+)
+def test_when_neither_source_answers_both_are_named(read: Callable[[Machine], object], files: str) -> None:
+    refusal = UnavailableError("permission", "needs CAP_NET_ADMIN")
+    machine = FakeMachine({conntrack.STATS.key: refusal, conntrack.STATS_CPU.key: refusal})
+    with pytest.raises(UnavailableError, match=f"CAP_NET_ADMIN; {files}") as caught:
+        read(machine)
     assert caught.value.reason == "permission"

@@ -10,6 +10,7 @@ from pyroute2.netlink.rtnl import marshal  # type: ignore[import-untyped]  # pyr
 
 from natobs.errors import FormatError, UnavailableError
 from natobs.kernel import link, netlink
+from natobs.kernel.device import MOST_DEVICES
 from natobs.kernel.live import LiveMachine
 from tests.fakes import FakeMachine
 
@@ -165,9 +166,9 @@ def test_too_many_devices_are_left_out_virtual_ones_first() -> None:
     data += b"".join(device(index, f"veth{index}", "veth", master=2 if index % 2 else 0) for index in range(10, 100))
     data += device(200, "eth1") + device(201, "eth0")
     chosen, left_out = link.foremost(link.parse_links(data))
-    assert left_out == 92 - link.MOST_DEVICES
+    assert left_out == 92 - MOST_DEVICES
     assert [found.name for found in chosen[:3]] == ["eth1", "eth0", "veth10"]
-    assert len(chosen) == link.MOST_DEVICES
+    assert len(chosen) == MOST_DEVICES
     assert [found.master for found in chosen[2:]] == [0] * 45 + [2] * 17
     assert link.foremost(link.parse_links(LO)) == ([], 0)
     assert [found.name for found in link.foremost(link.parse_links(device(9, "v", "veth") + device(8, "e")))[0]] == [

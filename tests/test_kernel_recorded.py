@@ -70,6 +70,12 @@ def test_a_recording_never_overwrites(tmp_path: Path) -> None:
         RecordingMachine(FakeMachine(), tmp_path)
 
 
+def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("natobs.kernel.recorded.os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(CaptureError, match="belongs to somebody else"):
+        RecordingMachine(FakeMachine(), tmp_path / "nat")
+
+
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [

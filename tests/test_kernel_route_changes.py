@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from natobs.kernel import address, device, netlink, route, route_events
 from natobs.kernel.address import Address
-from natobs.kernel.device import Device
+from natobs.kernel.device import MOST_DEVICES, Device
 from natobs.kernel.route import Route
-from natobs.kernel.route_changes import MOST_DEVICES, OTHER, RouteChanges
+from natobs.kernel.route_changes import OTHER, RouteChanges
 from tests import rtnetlink
 from tests.rtnetlink import BLACKHOLE, LOCAL, UP, V4, V6
 

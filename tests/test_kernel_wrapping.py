@@ -36,3 +36,20 @@ def test_a_series_without_counters_is_forgotten() -> None:
     totals.update([("x", 0, 100)])
     assert totals.update([]) == {}
     assert totals.update([("x", 0, 2)]) == {"x": 2}
+
+
+def test_other_counters_of_the_same_things_add_nothing_until_they_rise() -> None:
+    totals: WideTotals[str, int] = WideTotals()
+    totals.update([("x", 0, 100), ("x", 3, 50)])
+    assert totals.update([("x", 0, 90), ("x", 1, 61), ("y", 2, 7), ("y", 3, 5)], same_sources=False) == {
+        "x": 150,
+        "y": 12,
+    }
+    assert totals.update([("x", 0, 91), ("x", 1, 61), ("y", 2, 7), ("y", 3, 9)]) == {"x": 151, "y": 16}
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 3), st.integers(0, WRAP - 1), min_size=1), min_size=2, max_size=8))
+def test_a_total_never_falls_whatever_its_counters_do(history: list[dict[int, int]]) -> None:
+    totals: WideTotals[str, int] = WideTotals()
+    seen = [totals.update(("x", source, value) for source, value in reading.items())["x"] for reading in history]
+    assert seen == sorted(seen)

@@ -263,13 +263,13 @@ def test_reload_from_open_to_tls_and_users_on_the_same_socket(pki: Certificates,
     with serving(site) as server, raw(server.addresses[0], b"HEAD / HTTP/1.1\r\nHost: n\r\n\r\n") as idle:
         address = server.addresses[0]
         assert idle.recv(65536)
-        server.reload(configure(pki.directory, tls_section()))
+        server.use(server.policy(configure(pki.directory, tls_section())))
         assert idle.recv(1) == b""  # a connection made under the old rules ends
         assert fetch(address, tls=pki.client()).status == 200
-        server.reload(users(alice="right"))
+        server.use(server.policy(users(alice="right")))
         assert fetch(address).status == 401
         assert fetch(address, headers=basic("alice", "right")).status == 200
-        server.reload(users(alice="changed"))
+        server.use(server.policy(users(alice="changed")))
         assert fetch(address, headers=basic("alice", "right")).status == 401
 
         broken = configure(pki.directory, tls_section())
@@ -279,7 +279,7 @@ def test_reload_from_open_to_tls_and_users_on_the_same_socket(pki: Certificates,
         gone = configure(tmp_path, tls_section())
         (tmp_path / "server.key").unlink()
         with pytest.raises(WebConfigError, match=r"key_file: .*server.key cannot be read"):
-            server.reload(gone)
+            server.policy(gone)
         assert fetch(address, headers=basic("alice", "changed")).status == 200
 
 

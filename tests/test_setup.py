@@ -83,6 +83,22 @@ def test_a_failed_installation_shows_why_and_names_the_command(machine: Path) ->
     assert done.stderr.endswith(f"this failed: {INSTALL}\n")
 
 
+def test_a_package_without_the_file_is_a_failure(machine: Path, tmp_path: Path) -> None:
+    """What ``download`` brings is a package that holds something else."""
+    program(machine, "apt-get", 'case "$*" in *download*) : >empty.deb;; esac')
+    program(machine, "dpkg-deb", "tar -c -C / --files-from /dev/null")
+    done = subprocess.run(
+        ["bash", "-uec", f"set -o pipefail; . {SCRIPTS}/debian.sh; fetch_file p usr/bin/p {tmp_path}/bin || exit 7"],
+        env={**os.environ, "PATH": f"{machine}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 7, done.stderr
+    assert list((tmp_path / "bin").iterdir()) == []
+
+
 def test_every_shell_script_parses() -> None:
     scripts = [*SCRIPTS.glob("*.sh"), SCRIPTS.parent / ".ci" / "run"]
     assert len(scripts) > 3

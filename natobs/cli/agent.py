@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import msgspec
@@ -40,13 +41,15 @@ SIGHUP reads the configuration again; SIGTERM ends the agent.
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Instead of agent.listen; may be given again.")
 @click.option("--web.config.file", "web_config_file", type=_FILE, help="TLS and users, as for Prometheus exporters.")
 @click.option("--textfile", type=_DIRECTORY, help="Write a textfile for node_exporter into this directory.")
-@click.option("--interval", type=float, metavar="SECONDS", help="How often the textfile is written.")
+@click.option(
+    "--interval", type=click.FloatRange(1, 3600), metavar="SECONDS", help="How often the textfile is written."
+)
 @click.option("--once", is_flag=True, help="With --textfile: write it once and end, without serving.")
 @click.option("--recorded", type=_DIRECTORY, help="Serve a machine that `natobs capture` wrote down.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-@click.option("--ready-fd", type=int, hidden=True, help="Write the addresses to this descriptor once ready.")
+@click.option("--ready-fd", type=int, hidden=True, help="Write the URLs to this descriptor once ready.")
 def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes them
     config_file: Path | None,
     check: bool,  # noqa: FBT001
@@ -91,7 +94,7 @@ def _loader(config_file: Path | None, overrides: dict[str, object]) -> Callable[
     return configure
 
 
-def _serve(agent: Agent, machine: Machine, ready_fd: int | None) -> None:
+def _serve(agent: Agent, machine: Machine, ready_fd: int | None) -> NoReturn:
     def warn() -> None:
         for address, why in public_listeners(machine, agent.addresses):
             logger.warning("%s is reachable from outside: %s; consider loopback, or --web.config.file", address, why)

@@ -22,7 +22,7 @@ class Running(msgspec.Struct, frozen=True):
     """What is written down about the agent in the background."""
 
     process: rundir.Process
-    addresses: tuple[str, ...]
+    urls: tuple[str, ...]
     log: str
 
 
@@ -64,14 +64,13 @@ def start(arguments: Sequence[str]) -> tuple[Running, bool]:
                 pass_fds=[writing],
             )
         os.close(writing)
-        addresses = _await_ready(reading)
-        known = rundir.Process.of(process.pid)
-        if not addresses or known is None:
+        try:
+            running = _await_ready(process.pid, reading, log)
+            rundir.write_atomically(_pidfile(where), msgspec.json.encode(running))
+        except BaseException:  # Ctrl-C too: an agent that nobody wrote down could not be ended
             process.kill()
             process.wait()
-            raise SetupError(f"the agent did not start; {log} says:\n{_tail(log)}")
-        running = Running(known, addresses, str(log))
-        rundir.write_atomically(_pidfile(where), msgspec.json.encode(running))
+            raise
         return running, True
 
 
@@ -95,19 +94,23 @@ def _pidfile(where: Path) -> Path:
     return where / "agent.json"
 
 
-def _await_ready(descriptor: int) -> tuple[str, ...]:
-    """The addresses that the agent writes when it is ready; none when it ends or hangs before."""
+def _await_ready(pid: int, descriptor: int, log: Path) -> Running:
+    """Wait for the URLs that the agent writes when it is ready.
+
+    Raises:
+        SetupError: it ended or hung before; the message ends with what it said.
+    """
     os.set_blocking(descriptor, False)
     deadline = time.monotonic() + _READY_SECONDS
     text = b""
     with os.fdopen(descriptor, "rb", buffering=0) as reading:
-        while time.monotonic() < deadline:
-            chunk = reading.read(4096)
-            if chunk == b"":
-                return tuple(text.decode().split())
+        while time.monotonic() < deadline and (chunk := reading.read(4096)) != b"":
             text += chunk or b""
             time.sleep(0.02)
-    return ()
+    process = rundir.Process.of(pid)
+    if not text or process is None:
+        raise SetupError(f"the agent did not start; {log} says:\n{_tail(log)}")
+    return Running(process, tuple(text.decode().split()), str(log))
 
 
 def _tail(log: Path) -> str:

@@ -1,5 +1,6 @@
 """``natobs capture``: writes down what the agent reads, so that it can be replayed elsewhere."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from natobs.kernel.recorded import RecordingMachine
 _SECONDS = 60.0
 
 
-@click.command(epilog="Example: sudo natobs capture /tmp/nat-1 && tar -C /tmp -czf nat-1.tar.gz nat-1")
+@click.command(epilog="Example: sudo natobs capture nat-1 && sudo tar -czf nat-1.tar.gz nat-1")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--config", "config_file", type=click.Path(dir_okay=False, path_type=Path), help="As for `natobs agent`.")
 def command(directory: Path, config_file: Path | None) -> None:
@@ -25,6 +26,7 @@ def command(directory: Path, config_file: Path | None) -> None:
     Look through it before you send it to anybody. `natobs agent --recorded
     DIRECTORY` serves it.
     """
+    os.umask(0o077)  # rules, addresses and the kernel log are not for every user of this machine
     machine = RecordingMachine(LiveMachine(), directory)
     observer = Observer(machine, load(config_file))
     observer.prime()

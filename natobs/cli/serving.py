@@ -3,15 +3,16 @@
 import logging
 import os
 import signal
-import threading
 from collections.abc import Callable, Sequence
-from types import FrameType
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from natobs.errors import NatobsError
 from natobs.exposition.listen import Address
 
 logger = logging.getLogger(__name__)
+
+_END = frozenset({signal.SIGTERM, signal.SIGINT})
+_SIGNALS = _END | {signal.SIGHUP}
 
 
 class Service(Protocol):
@@ -20,6 +21,10 @@ class Service(Protocol):
     @property
     def addresses(self) -> Sequence[Address]:
         """What it listens on, once started."""
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """Where a browser finds it, once started."""
 
     def start(self) -> None:
         """Begin."""
@@ -31,39 +36,33 @@ class Service(Protocol):
         """Read the configuration again; on an error nothing changes."""
 
 
-def serve(service: Service, started: Callable[[], None], ready_fd: int | None) -> None:
-    """Run a service until SIGTERM or SIGINT; SIGHUP reads its configuration again.
+def serve(service: Service, started: Callable[[], None], ready_fd: int | None) -> NoReturn:
+    """Run a service until SIGTERM or SIGINT, and end the process; SIGHUP reads its configuration again.
 
     Args:
         service: not started yet.
         started: called once it has started.
-        ready_fd: descriptor to which the addresses are written when all is ready.
+        ready_fd: descriptor to which the URLs are written when all is ready.
     """
-    stop, reload = threading.Event(), threading.Event()
-    wake = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        (reload if number == signal.SIGHUP else stop).set()
-        wake.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, on_signal)
+    # Blocked in every thread and fetched by this one: a handler could interrupt whatever holds a lock that it needs.
+    # The kernel keeps one signal of each kind, so that a storm of SIGHUP is a few reloads.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     service.start()
     for address in service.addresses:
         logger.info("listening on %s", address)
     started()
     if ready_fd is not None:
         with os.fdopen(ready_fd, "w") as ready:
-            ready.write("\n".join(map(str, service.addresses)))
-    while not stop.is_set():
-        wake.wait()
-        wake.clear()
-        if reload.is_set():
-            reload.clear()
-            try:
-                service.reload()
-                logger.info("configuration read again")
-            except NatobsError as error:
-                logger.warning("the configuration stays as it was: %s", error)
+            ready.write("\n".join(service.urls))
+    # SIGHUP has the smallest number and is fetched first: without a look at the others it could keep them waiting.
+    while signal.sigwait(_SIGNALS) not in _END and not _END & signal.sigpending():
+        try:
+            service.reload()
+            logger.info("configuration read again")
+        except NatobsError as error:
+            logger.warning("the configuration stays as it was: %s", error)
     logger.info("stopping")
     service.stop()
+    logging.shutdown()
+    # Not sys.exit, which would wait for every worker whose collector still waits for the kernel.
+    os._exit(0)

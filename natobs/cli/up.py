@@ -19,7 +19,7 @@ def command(config: Path | None, listen: tuple[str, ...]) -> None:
     if config is not None:
         arguments.append(f"--config={config.resolve()}")
     running, started = background.start(arguments)
-    where = " and ".join(f"http://{address}/" for address in running.addresses)
+    where = " and ".join(running.urls)
     click.echo(f"The agent {'serves' if started else 'already serves'} this host at {where}")
-    click.echo(f"metrics: http://{running.addresses[0]}/metrics")
+    click.echo(f"metrics: {running.urls[0]}metrics")
     click.echo(f"process {running.process.pid}, log {running.log}, end it with: natobs down")

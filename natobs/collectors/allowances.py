@@ -18,7 +18,7 @@ _KNOWN_SECONDS = 60.0
 
 
 class AllowancesCollector:
-    """Statistics of known drivers; remembers which devices have them, and where.
+    """Statistics of known drivers; remembers which devices have them, and where, and the sums over their queues.
 
     Args:
         clock: seconds, monotonic.
@@ -31,6 +31,7 @@ class AllowancesCollector:
         self._clock = clock
         self._devices: dict[str, nic.Places] = {}
         self._until: float | None = None
+        self._drops: dict[tuple[str, str], tuple[int, int]] = {}
 
     def collect(self, machine: Machine) -> Reading:
         """Two ioctls for each device with a known driver; once a minute a netlink dump and a look at all devices.
@@ -46,7 +47,7 @@ class AllowancesCollector:
             with reading.part():
                 counters = self._read(machine, device)
                 if counters is not None:
-                    _add(reading, device, counters)
+                    self._add(reading, device, counters)
         if not self._devices and not reading.gaps:
             known = ", ".join(nic.DRIVERS)
             raise UnavailableError("absent", f"no network device has a driver whose drops are known here ({known})")
@@ -79,6 +80,19 @@ class AllowancesCollector:
                     self._devices[device.name] = places
         if not reading.gaps:
             self._until = now + _KNOWN_SECONDS
+            self._drops = {key: known for key, known in self._drops.items() if key[0] in self._devices}
+
+    def _add(self, reading: Reading, device: str, counters: nic.Counters) -> None:
+        for allowance, packets in counters.exceeded.items():
+            reading.add(metric.ALLOWANCE_EXCEEDED, packets, device, allowance)
+        if "conntrack" in counters.available:
+            reading.add(metric.CONNTRACK_AVAILABLE, counters.available["conntrack"], device)
+        for reason, packets in counters.drops.items():
+            before, total = self._drops.get((device, reason), (0, 0))
+            # A sum over queues falls when a queue goes away or the driver starts again; nothing is added then.
+            total += max(0, packets - before)
+            self._drops[device, reason] = packets, total
+            reading.add(metric.DRIVER_DROPS, total, device, reason)
 
 
 def _look(machine: Machine, device: str) -> nic.Places | None:
@@ -94,12 +108,3 @@ def _look(machine: Machine, device: str) -> nic.Places | None:
         if error.reason in NOTHING_HERE:
             return None
         raise
-
-
-def _add(reading: Reading, device: str, counters: nic.Counters) -> None:
-    for allowance, packets in counters.exceeded.items():
-        reading.add(metric.ALLOWANCE_EXCEEDED, packets, device, allowance)
-    if "conntrack" in counters.available:
-        reading.add(metric.CONNTRACK_AVAILABLE, counters.available["conntrack"], device)
-    for reason, packets in counters.drops.items():
-        reading.add(metric.DRIVER_DROPS, packets, device, reason)

@@ -26,6 +26,7 @@ _BACKLOG_BATCHES = 200
 """A stream that holds more than this at the start is heard further by the thread."""
 _TICK_BATCHES = 4
 """What is taken at a tick from a stream that cannot be waited for: a bound on what a flood of messages costs."""
+_STOP_SECONDS = 5.0
 _PASSING = frozenset({"busy", "format"})
 """Reasons after which a stream goes on: messages were lost, or one was odd."""
 
@@ -88,7 +89,9 @@ class Background:
         self._stopping = True
         os.write(self._wake_write, b"x")
         if self._thread.is_alive():
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=_STOP_SECONDS)
+        if self._thread.is_alive():
+            return  # a collector hangs: its descriptors are closed with the process, not under its hands
         self._selector.close()
         for stream in self._streams:
             stream.close()

@@ -8,8 +8,8 @@ from natobs.catalogue.metrics import conntrack as metric
 from natobs.collectors.base import Reading
 from natobs.kernel import conntrack
 from natobs.kernel.machine import Machine
+from natobs.kernel.wrapping import WideTotals
 
-_WRAP = 1 << 32
 _COUNTER_OF = {
     "found": metric.FOUND,
     "invalid": metric.INVALID,
@@ -38,8 +38,10 @@ class ConntrackCollector:
     )
 
     def __init__(self) -> None:
-        self._totals = Totals()
-        self._drops = {"table_full": 0, "tuple_clash": 0, "chain_too_long": 0}
+        self._counters: WideTotals[str, tuple[int, str]] = WideTotals()
+        self._source = ""
+        self._totals: dict[str, int] = {}
+        self._drops = dict.fromkeys(metric.NEW_FLOW_DROPS.labels[0].domain, 0)
 
     def collect(self, machine: Machine) -> Reading:
         """Two netlink messages and one sysctl file."""
@@ -54,48 +56,25 @@ class ConntrackCollector:
         with reading.part():
             counters = conntrack.read_counters(machine)
             reading.add(metric.SOURCE, 1, counters.source)
-            before = dict(self._totals.totals)
-            self._totals.update(counters)
-            for field, total in self._totals.totals.items():
+            for field, total in self._update(counters).items():
                 reading.add(_COUNTER_OF[field], total)
-            if before:
-                increments = {field: total - before.get(field, 0) for field, total in self._totals.totals.items()}
-                for reason, packets in attribute_drops(increments).items():
-                    self._drops[reason] += packets
             for reason, packets in self._drops.items():
                 reading.add(metric.NEW_FLOW_DROPS, packets, reason)
         return reading
 
-
-class Totals:
-    """Sums per-CPU 32-bit counters into totals that neither wrap nor fall."""
-
-    def __init__(self) -> None:
-        self.totals: dict[str, int] = {}
-        self._source = ""
-        self._last: dict[int, conntrack.CpuCounters] = {}
-
-    def update(self, counters: conntrack.Counters) -> None:
-        """Add what was counted since the last update.
-
-        The first reading is taken as it is. A counter that went back by less
-        than half its range was reset (a CPU came back, the namespace is a new
-        one) and counts from zero; by more, it wrapped. When the source changes,
-        CPUs may be numbered differently: the new reading only becomes the base.
-        """
-        changed = bool(self._source) and counters.source != self._source
-        for cpu, fields in counters.cpus.items():
-            last = self._last.get(cpu, {})
-            for field, value in fields.items():
-                increment = 0 if changed else _increment(last.get(field, 0), value)
-                self.totals[field] = self.totals.get(field, 0) + increment
+    def _update(self, counters: conntrack.Counters) -> dict[str, int]:
+        """The totals over all CPUs; adds what they rose by since the last reading to the drops."""
+        before = self._totals
+        self._totals = self._counters.update(
+            ((field, (cpu, field), value) for cpu, fields in counters.cpus.items() for field, value in fields.items()),
+            # The two sources may number the CPUs differently.
+            same_sources=self._source in ("", counters.source),
+        )
         self._source = counters.source
-        self._last = counters.cpus if changed else self._last | counters.cpus
-
-
-def _increment(before: int, now: int) -> int:
-    forward = (now - before) % _WRAP
-    return forward if forward < _WRAP // 2 or now >= before else now
+        increments = {field: total - before[field] for field, total in self._totals.items() if field in before}
+        for reason, packets in attribute_drops(increments).items():
+            self._drops[reason] += packets
+        return self._totals
 
 
 def attribute_drops(increments: dict[str, int]) -> dict[str, int]:

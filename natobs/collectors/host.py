@@ -14,6 +14,8 @@ from natobs.kernel import host
 from natobs.kernel.machine import Machine
 
 BOOT_TIME_KEEP_SECONDS = 60.0
+CORRECTION_SECONDS = 60.0
+"""A counter of CPU time that falls by less was corrected by Linux; by more, it began anew."""
 
 
 class HostCollector:
@@ -29,17 +31,19 @@ class HostCollector:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._boot: tuple[float, float] | None = None
+        self._cpus: dict[tuple[str, str], float] = {}
 
     def collect(self, machine: Machine) -> Reading:
         """Two or three questions to psutil, and the list of online CPUs."""
         reading = Reading()
         with reading.part():
-            for cpu, times in host.read_cpus(machine).items():
-                number = str(cpu)
-                # Not through Metric.sample: the modes are the domain, and there are eight series a CPU.
-                reading.samples += [
-                    Sample(metric.CPU_SECONDS, (number, mode), getattr(times, mode)) for mode in host.CPU_MODES
-                ]
+            self._cpus = {
+                labels: self._never_falling(labels, getattr(times, labels[1]))
+                for cpu, times in host.read_cpus(machine).items()
+                for labels in ((str(cpu), mode) for mode in host.CPU_MODES)
+            }
+            # Not through Metric.sample: the modes are the domain, and there are eight series a CPU.
+            reading.samples += [Sample(metric.CPU_SECONDS, labels, seconds) for labels, seconds in self._cpus.items()]
         with reading.part():
             reading.add(metric.BOOT_TIME, self._boot_time(machine))
         with reading.part():
@@ -47,6 +51,11 @@ class HostCollector:
             reading.add(metric.MEMORY_TOTAL, memory.total)
             reading.add(metric.MEMORY_AVAILABLE, memory.available)
         return reading
+
+    def _never_falling(self, labels: tuple[str, str], seconds: float) -> float:
+        """Hold a counter that Linux corrected downwards, which Prometheus would take for a restart of all of it."""
+        before = self._cpus.get(labels, 0.0)
+        return before if before - CORRECTION_SECONDS < seconds < before else seconds
 
     def _boot_time(self, machine: Machine) -> float:
         """Kept for a minute: it moves only when the clock is set, and costs as much as the CPUs' times."""

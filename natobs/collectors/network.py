@@ -40,6 +40,7 @@ _BITS = 8
 @dataclass(frozen=True, slots=True)
 class _Speed:
     bits_per_second: int | None
+    gap: Gap | None
     carrier_changes: int | None
     until: float
 
@@ -92,9 +93,11 @@ class NetworkCollector:
                 key = device.index, device.name
                 known = self._speeds.get(key)
                 if known is None or known.carrier_changes != device.carrier_changes or now >= known.until:
-                    known = _Speed(_ask_speed(reading, machine, device), device.carrier_changes, now + _SPEED_SECONDS)
+                    known = _Speed(*_ask_speed(machine, device), device.carrier_changes, now + _SPEED_SECONDS)
                 speeds[key] = known
                 speed = known.bits_per_second
+                if known.gap is not None:
+                    reading.gaps.append(known.gap)
             if speed is not None:
                 reading.add(metric.SPEED, speed / _BITS, device.name)
             granted = self._links.get(device.name)
@@ -131,11 +134,9 @@ def _add_device(reading: Reading, device: link.Link) -> None:
         reading.samples.append(Sample(metric.MTU, labels, device.mtu))
 
 
-def _ask_speed(reading: Reading, machine: Machine, device: link.Link) -> int | None:
-    """The speed, or None; a driver that has no notion of speed is no gap, nor is a device that has just gone."""
+def _ask_speed(machine: Machine, device: link.Link) -> tuple[int | None, Gap | None]:
+    """The speed, and why there is none; a driver without a notion of speed is no gap, nor is a device just gone."""
     try:
-        return ethtool.read_speed(machine, device.name)
+        return ethtool.read_speed(machine, device.name), None
     except KernelError as error:
-        if error.reason not in NOTHING_HERE:
-            reading.gaps.append(Gap(error.reason, str(error)))
-        return None
+        return None, None if error.reason in NOTHING_HERE else Gap(error.reason, str(error))

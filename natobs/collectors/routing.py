@@ -14,7 +14,7 @@ from natobs.errors import KernelError
 from natobs.kernel import address, device, route, route_events
 from natobs.kernel.machine import FROM_NOW_ON, Machine, StreamName
 from natobs.kernel.roles import outside_of, roles
-from natobs.kernel.route_changes import MOST_DEVICES, RouteChanges
+from natobs.kernel.route_changes import RouteChanges
 
 _FAMILIES = {"ipv4": address.AF_INET, "ipv6": address.AF_INET6}
 
@@ -102,12 +102,12 @@ class RoutingCollector:
 
     def _roles(self, dump: _Dump, reading: Reading) -> None:
         """While there is no default route at all, the side it was on last stays outside."""
-        if dump.devices is None or dump.addresses is None or not dump.tables:
-            return
+        if dump.devices is None or dump.addresses is None or address.AF_INET not in dump.tables:
+            return  # without its default route the outside would pass for an inside
         self._outside = outside_of(dump.tables.values()) or self._outside
         towards = {way for table in dump.tables.values() for way in table.towards}
         found = roles(self._inside, dump.devices, dump.addresses, towards, self._outside)
-        for index, role in sorted(found.items())[:MOST_DEVICES]:
+        for index, role in sorted(found.items())[: device.MOST_DEVICES]:
             reading.add(metric.DEVICE_ROLE, 1, dump.devices[index].name, role)
 
     def _changes(self, reading: Reading) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from natobs.collectors.observer import Observer, samples_of
 from natobs.collectors.runner import Snapshot
 from natobs.config import Config
-from natobs.errors import ExpositionError
+from natobs.errors import ConfigError, ExpositionError
 from natobs.exposition.encode import Encoded, encode
 from natobs.exposition.limits import Limits
 from natobs.exposition.listen import Address, parse_listen
@@ -29,6 +29,10 @@ from natobs.kernel.machine import Machine
 
 logger = logging.getLogger(__name__)
 
+_DRAIN_SECONDS = 3.0
+"""For scrapes under way at the end; they take milliseconds, unless a collector hangs."""
+_NEEDS_RESTART = ("listen", "max_connections", "scrape_limit_seconds")
+"""Keys of ``[agent]`` that a reload cannot change."""
 _REMEMBERED_BODIES = 4
 """Encodings kept of a round: two formats, and room for odd ``Accept`` headers."""
 
@@ -53,10 +57,11 @@ class Agent:
         self._bodies: dict[tuple[int, str], Encoded] = {}
         self._ready = threading.Event()
         self._stopped = threading.Event()
+        self._web_config = _web_config(self._config)
         self._server = Server(
-            [parse_listen(text) for text in self._config.agent.listen],
+            _addresses(self._config),
             Routes({"/metrics": self._metrics, "/healthz": _healthy, "/readyz": self._readiness, "/": self._page}),
-            _web_config(self._config),
+            self._web_config,
             Limits(
                 connections=self._config.agent.max_connections,
                 scrape=self._config.agent.scrape_limit_seconds,
@@ -69,6 +74,11 @@ class Agent:
         """What the server listens on; empty before :meth:`start`."""
         return self._server.addresses
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where a browser finds the page; empty before :meth:`start`."""
+        return self._server.urls
+
     def start(self) -> None:
         """Bind, then look once, then be ready.
 
@@ -80,14 +90,14 @@ class Agent:
         self._observer.collect(self._config.agent.scrape_limit_seconds)
         if self._config.agent.textfile_directory:
             self.write_textfile()
-            self._textfile.start()
+        self._textfile.start()
         self._ready.set()
 
     def stop(self) -> None:
         """Let scrapes under way finish, then end everything."""
         self._ready.clear()
         self._stopped.set()
-        self._server.stop()
+        self._server.stop(_DRAIN_SECONDS)
         self._observer.stop()
         self._machine.close()
 
@@ -98,11 +108,17 @@ class Agent:
             ConfigError: what is wrong with it.
         """
         config = self._load()
+        _addresses(config)
         web_config = _web_config(config)
-        if config.agent.listen != self._config.agent.listen:
-            logger.warning("agent.listen has changed; that takes a restart")
+        policy = self._server.policy(web_config)
         self._observer.reconfigure(config)
-        self._server.reload(web_config)
+        # Nothing can fail from here on.
+        if web_config != self._web_config:  # a new policy closes connections, which a full table may not let come back
+            self._server.use(policy)
+            self._web_config = web_config
+        for key in _NEEDS_RESTART:
+            if getattr(config.agent, key) != getattr(self._config.agent, key):
+                logger.warning("agent.%s has changed; that takes a restart", key)
         self._config = config
 
     def write_textfile(self) -> Path:
@@ -129,6 +145,8 @@ class Agent:
 
     def _write_textfiles(self) -> None:
         while not self._stopped.wait(self._config.agent.textfile_interval_seconds):
+            if not self._config.agent.textfile_directory:
+                continue
             try:
                 self.write_textfile()
             except ExpositionError as error:
@@ -160,6 +178,13 @@ class Agent:
 
 def _healthy(request: Request) -> Response:
     return plain(HTTPStatus.OK, f"alive at {time.time():.0f}")
+
+
+def _addresses(config: Config) -> list[Address]:
+    try:
+        return [parse_listen(text) for text in config.agent.listen]
+    except ConfigError as error:
+        raise ConfigError(f"agent.listen: {error}") from error
 
 
 def _web_config(config: Config) -> WebConfig:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from http import HTTPStatus
+from itertools import groupby
 
 from natobs import __version__
 from natobs.catalogue.slis import ALL as SLIS
@@ -55,7 +56,8 @@ class Page:
         """The latest round, and the earlier one that rates are computed against."""
         with self._lock:
             rounds = list(self._rounds)
-        if not rounds or time.time() - rounds[-1].time > _FRESH_SECONDS:
+        # Below zero when the clock has been set back meanwhile.
+        if not rounds or not 0 <= time.time() - rounds[-1].time <= _FRESH_SECONDS:
             rounds.append(self._observer.collect(limit))
             with self._lock:
                 if not self._rounds or self._rounds[-1].number < rounds[-1].number:
@@ -158,26 +160,28 @@ def _metric(metric: Metric, values: Values, sources: dict[Metric, str]) -> Itera
         why = _why(sources.get(metric), values.outcomes)
         yield (
             f'<tr><th>{name}</th><td class="number unknown">UNKNOWN</td><td></td></tr>'
-            f'<tr><td colspan="3" class="why dim">{escape(why)}</td></tr>'
+            f'<tr class="of"><td colspan="3" class="why dim">{escape(why)}</td></tr>'
         )
         return
+    if len(samples) == 1:
+        yield _row(f'{name} <span class="dim">{_labels(samples[0])}</span>', samples[0], values)
+        return
+    yield f'<tr><th colspan="3">{name}</th></tr>'
     busiest_first = sorted(samples, key=lambda sample: -(values.rate(sample) or 0.0))
-    rows = [_row(name, sample, values) for sample in busiest_first]
+    rows = [_row(_labels(sample), sample, values, "of") for sample in busiest_first]
     yield from rows[:_SHOWN_SERIES]
     if len(rows) > _SHOWN_SERIES:
         rest = "".join(rows[_SHOWN_SERIES:])
         yield (
-            f'<tr><td colspan="3"><details><summary>{len(rows) - _SHOWN_SERIES} more of {escape(_short(metric))}'
-            f"</summary><table>{rest}</table></details></td></tr>"
+            f'<tr class="of"><td colspan="3"><details><summary>{len(rows) - _SHOWN_SERIES} more</summary>'
+            f"<table>{rest}</table></details></td></tr>"
         )
 
 
-def _row(name: str, sample: Sample, values: Values) -> str:
-    labels = " ".join(escape(label) for label in sample.labels)
+def _row(name: str, sample: Sample, values: Values, kind: str = "") -> str:
     rate = values.rate(sample)
     return (
-        f'<tr><th>{name} <span class="dim">{labels}</span></th>'
-        f'<td class="number">{_value(sample)}</td>'
+        f'<tr class="{kind}"><th>{name}</th><td class="number">{_value(sample)}</td>'
         f'<td class="number">{"" if rate is None else _per_second(sample.metric, rate)}</td></tr>'
     )
 
@@ -192,6 +196,12 @@ def _distribution(name: str, sample: HistogramSample) -> str:
         f'<tr><th>{name} <span class="dim">{labels}</span></th>'
         f'<td class="number">{shown}</td><td class="number">of {amount(sum(sample.value.counts))}</td></tr>'
     )
+
+
+def _labels(sample: Sample) -> str:
+    """The values of the labels; a bare number says what it counts."""
+    pairs = zip(sample.metric.label_names, sample.labels, strict=False)
+    return " ".join(escape(f"{name} {value}" if value.isdigit() else value) for name, value in pairs)
 
 
 def _value(sample: Sample) -> str:
@@ -217,7 +227,8 @@ def _unit(metric: Metric) -> str:
 
 
 def _short(metric: Metric) -> str:
-    return metric.family.removeprefix("natobs_").replace("_", " ")
+    """The name without what stands beside it anyway: the project's prefix, and the unit of a rate."""
+    return metric.family.removeprefix("natobs_").removesuffix("_per_second").replace("_", " ")
 
 
 def _why(source: str | None, outcomes: dict[str, Outcome]) -> str:
@@ -238,17 +249,20 @@ def _collectors(outcomes: Iterable[Outcome]) -> Iterator[str]:
     for outcome in outcomes:
         nothing = bool(outcome.gaps) and not outcome.samples and outcome.success
         state = "nothing here" if nothing else "good" if outcome.success else '<span class="unknown">incomplete</span>'
-        why = "<br>".join(escape(_sentence(gap)) for gap in outcome.gaps)
         yield (
             f"<tr><th>{escape(outcome.collector)}</th><td>{state}</td>"
             f'<td class="number">{len(outcome.samples) + len(outcome.distributions)} values</td>'
-            f'<td class="number">{span(outcome.seconds)}</td><td class="why dim">{why}</td></tr>'
+            f'<td class="number">{span(outcome.seconds)}</td></tr>'
         )
+        for gap in outcome.gaps:
+            yield f'<tr class="of"><td colspan="4" class="why dim">{escape(_sentence(gap))}</td></tr>'
     yield "</table></section>"
 
 
 def _lines(title: str, lines: Sequence[str]) -> Iterator[str]:
     yield f'<section><h2>{escape(title)}</h2><ol class="log">'
-    yield from (f"<li>{escape(line)}</li>" for line in reversed(lines))
+    for line, same in groupby(reversed(lines)):
+        times = len(list(same))
+        yield f"<li>{escape(line)}{f' <b>&times;{times}</b>' if times > 1 else ''}</li>"
     yield "</ol>" if lines else '</ol><p class="dim">nothing so far</p>'
     yield "</section>"

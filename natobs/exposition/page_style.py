@@ -1,15 +1,15 @@
 """The style sheet of the status page: light and dark, from a phone to a wide screen."""
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8883; --dim: #8889; --soft: #8881; --warn: #b45309; --bar: #0d9488 }
-@media (prefers-color-scheme: dark) { :root { --warn: #fbbf24; --bar: #2dd4bf } }
+:root { color-scheme: light dark; --line: #8883; --warn: #b45309 }
+@media (prefers-color-scheme: dark) { :root { --warn: #fbbf24 } }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1rem; max-width: 88rem; font: 15px/1.45 system-ui, sans-serif }
 header { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline; margin-bottom: 1rem }
 h1 { font-size: 1.35rem; margin: 0 }
 h2 { font-size: 1.02rem; margin: 0; display: flex; gap: .5rem; align-items: baseline }
-h2 .id { color: var(--dim); font-variant-numeric: tabular-nums }
-.dim, .question, footer { color: color-mix(in srgb, currentColor 62%, transparent) }
+h2 .id { font-variant-numeric: tabular-nums }
+.dim, .id, .question, .number + .number, footer { color: color-mix(in srgb, currentColor 62%, transparent) }
 .question { margin: .1rem 0 .5rem; font-size: .88rem }
 main { columns: 24rem; column-gap: .8rem }
 section { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .8rem; margin-bottom: .8rem }
@@ -18,7 +18,10 @@ main section { break-inside: avoid }
 meter { width: 100%; height: .9rem }
 table { border-collapse: collapse; width: 100%; font-size: .86rem }
 td, th { padding: .16rem .35rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line) }
-th { font-weight: 500; overflow-wrap: anywhere }
+.why { overflow-wrap: anywhere }
+th { font-weight: 500; overflow-wrap: break-word }
+tr.of > * { border-top: 0; padding-top: 0 }
+tr.of > th { font-weight: 400; padding-left: 1rem }
 td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 .unknown { color: var(--warn); font-weight: 600 }
 .why { font-size: .84rem }

@@ -36,6 +36,11 @@ class Policy:
         self._bucket = TokenBucket(parse_duration(config.rate_limit.interval), config.rate_limit.burst)
         self._headers = {name: value for name, value in config.http_server_config.headers.items() if value}
 
+    @property
+    def encrypts(self) -> bool:
+        """Whether there is TLS."""
+        return self._tls is not None
+
     def context(self) -> ssl.SSLContext | None:
         """Return the TLS context for a new connection; None for plain HTTP."""
         return self._tls.current() if self._tls else None

@@ -73,6 +73,11 @@ class Prober:
         """What the server listens on; empty before :meth:`start`."""
         return self._server.addresses
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where a browser finds the page; empty before :meth:`start`."""
+        return self._server.urls
+
     def start(self) -> None:
         """Bind, then begin to probe.
 
@@ -100,9 +105,10 @@ class Prober:
         web_config = _web_config(file)
         if file.prober.listen != self.service.file.prober.listen:
             logger.warning("prober.listen has changed; that takes a restart")
+        policy = self._server.policy(web_config)
         self.service.reload(file)
         if web_config != self._web_config:  # it closes idle connections; a scrape need not notice that probes changed
-            self._server.reload(web_config)
+            self._server.use(policy)
             self._web_config = web_config
 
     def _metrics(self, request: Request) -> Response:

@@ -77,6 +77,12 @@ class Server:
         """Connections that hold a place now; never more than ``limits.connections``."""
         return len(self._open)
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where a browser finds it; empty until :meth:`start`."""
+        scheme = "https" if self.encrypts else "http"
+        return tuple(f"{scheme}://{address}/" for address in self.addresses)
+
     def start(self) -> None:
         """Bind every address and begin to serve.
 
@@ -90,15 +96,25 @@ class Server:
         self._thread.start()
         self._started.wait()
 
-    def reload(self, web_config: WebConfig) -> None:
-        """Use another web configuration from the next connection on; the listening sockets stay.
+    @property
+    def encrypts(self) -> bool:
+        """Whether new connections have to begin with a TLS handshake."""
+        return self._policy.encrypts
 
-        Requests under way are answered, then their connections are closed; idle ones at once.
+    def policy(self, web_config: WebConfig) -> Policy:
+        """Prepare another web configuration for :meth:`use`.
 
         Raises:
-            WebConfigError: a certificate cannot be loaded; the old configuration stays.
+            WebConfigError: a certificate cannot be loaded.
         """
-        self._policy = Policy(web_config, self._bcrypt)
+        return Policy(web_config, self._bcrypt)
+
+    def use(self, policy: Policy) -> None:
+        """Use a policy from the next connection on; the listening sockets stay.
+
+        Requests under way are answered, then their connections are closed; idle ones at once.
+        """
+        self._policy = policy
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._close_waiting)
 
@@ -158,9 +174,11 @@ class Server:
     async def _take_place(self) -> None:
         """Wait for a place; make one by closing the connection that has been idle for longest."""
         if self._places.locked():
-            idle = [(c.idle_since, task) for task, c in self._open.items() if c and c.idle_since is not None]
+            idle = [(c.idle_since, task, c) for task, c in self._open.items() if c and c.idle_since is not None]
             if idle:
-                min(idle, key=lambda pair: pair[0])[1].cancel()
+                _since, task, connection = min(idle, key=lambda entry: entry[0])
+                connection.idle_since = None  # another acceptor, in this very moment, shall choose another one
+                task.cancel()
         self._acceptors_waiting += 1
         try:
             await self._places.acquire()

@@ -7,7 +7,10 @@ big-endian and 32 bits wide. The table itself is not read here.
 """
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from natobs.errors import FormatError, UnavailableError
 from natobs.kernel import netlink
@@ -62,7 +65,7 @@ CpuCounters = dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full the table is: entries of this network namespace, and the limit (None where it cannot be read)."""
+    """Entries of this network namespace, and the limit: None where it cannot be read, 0 where there is none."""
 
     entries: int
     limit: int | None
@@ -80,13 +83,16 @@ def read_usage(machine: Machine) -> Usage:
     """Entries and limit, from ctnetlink or else from sysctl files.
 
     Raises:
-        UnavailableError: connection tracking is not there.
+        UnavailableError: neither source is there; the detail names both.
         FormatError: the answer is not what the kernel documents.
     """
-    try:
-        return parse_stats(machine.ask(STATS))
-    except UnavailableError:
-        return Usage(parse_count(machine.ask(COUNT_FILE)), parse_count(machine.ask(MAX_FILE)))
+    usage = _either(
+        lambda: parse_stats(machine.ask(STATS)), lambda: Usage(parse_count(machine.ask(COUNT_FILE)), limit=None)
+    )
+    if usage.limit is None:
+        with suppress(UnavailableError):
+            return replace(usage, limit=parse_count(machine.ask(MAX_FILE)))
+    return usage
 
 
 def read_counters(machine: Machine) -> Counters:
@@ -96,11 +102,22 @@ def read_counters(machine: Machine) -> Counters:
         UnavailableError: neither source is there; the detail names both.
         FormatError: the answer is not what the kernel documents.
     """
+    return _either(
+        lambda: Counters("ctnetlink", parse_stats_cpu(machine.ask(STATS_CPU))),
+        lambda: Counters("procfs", parse_stat_file(machine.ask(STAT_FILE))),
+    )
+
+
+_T = TypeVar("_T")
+
+
+def _either(first: Callable[[], _T], second: Callable[[], _T]) -> _T:
+    """One source or else the other; why the first is not to be had is the reason, because it is there on any kernel."""
     try:
-        return Counters("ctnetlink", parse_stats_cpu(machine.ask(STATS_CPU)))
+        return first()
     except UnavailableError as refused:
         try:
-            return Counters("procfs", parse_stat_file(machine.ask(STAT_FILE)))
+            return second()
         except UnavailableError as error:
             raise UnavailableError(refused.reason, f"{refused}; {error}") from error
 
@@ -149,9 +166,9 @@ def parse_stats_cpu(data: bytes) -> dict[int, CpuCounters]:
 
 
 def parse_stat_file(data: bytes) -> dict[int, CpuCounters]:
-    """Decode ``/proc/net/stat/nf_conntrack``: a line of column names, then hexadecimal numbers, a line per online CPU.
+    """Decode ``/proc/net/stat/nf_conntrack``: column names, then a line of hexadecimal numbers for each possible CPU.
 
-    CPUs are numbered by line, because the file does not name them.
+    CPUs are numbered by line, because the file does not name them (ct_cpu_seq_next).
 
     Raises:
         FormatError: a line has more or fewer numbers than there are names.

@@ -1,5 +1,7 @@
 """Network devices as far as routing needs them: number, name, and whether they carry packets.
 
+Also what every reader of RTM_GETLINK shares: the header, the name and its rules.
+
 Source: RTM_GETLINK (net/core/rtnetlink.c, rtnl_fill_ifinfo), include/uapi/linux/if.h.
 Counters, speeds and drivers of devices are not read here.
 """
@@ -13,20 +15,25 @@ from natobs.kernel.machine import Machine, Netlink
 
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
-_RTM_GETLINK = 18
-_IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, change mask
-_IFLA_IFNAME = 3
+RTM_GETLINK = 18
+IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, change mask
+IFLA_IFNAME = 3
 _IFLA_EXT_MASK = 29
 _RTEXT_FILTER_SKIP_STATS = 8
-_IFF_UP = 0x1
-_IFF_LOOPBACK = 0x8
+IFF_UP = 0x1
+IFF_LOOPBACK = 0x8
 _IFF_LOWER_UP = 0x10000
+_LONGEST_NAME = 15
+"""IFNAMSIZ less its final NUL."""
+
+MOST_DEVICES = 64
+"""How many devices are reported one by one. A NAT has a few; a Kubernetes node has a veth for each of its pods."""
 
 DEVICES = Netlink(
     "device",
     netlink.NETLINK_ROUTE,
-    _RTM_GETLINK,
-    _IFINFOMSG.pack(0, 0, 0, 0, 0) + netlink.attribute(_IFLA_EXT_MASK, struct.pack("=I", _RTEXT_FILTER_SKIP_STATS)),
+    RTM_GETLINK,
+    IFINFOMSG.pack(0, 0, 0, 0, 0) + netlink.attribute(_IFLA_EXT_MASK, struct.pack("=I", _RTEXT_FILTER_SKIP_STATS)),
 )
 
 
@@ -72,15 +79,25 @@ def parse_message(body: memoryview) -> Device | None:
     AF_BRIDGE): there RTM_DELLINK means that the device has left the bridge.
 
     Raises:
-        FormatError: it is truncated.
+        FormatError: it is truncated, or the device has no valid name.
     """
-    found = netlink.attributes(body, _IFINFOMSG.size)
-    family, _kind, index, flags, _mask = _IFINFOMSG.unpack_from(body)
+    found = netlink.attributes(body, IFINFOMSG.size)
+    family, _kind, index, flags, _mask = IFINFOMSG.unpack_from(body)
     if family:
         return None
-    if _IFLA_IFNAME not in found or index <= 0:
-        raise FormatError(f"rtnetlink: link {index} without a name")
-    up = bool(flags & _IFF_UP)
-    return Device(
-        index, netlink.text(found[_IFLA_IFNAME]), up, up and bool(flags & _IFF_LOWER_UP), bool(flags & _IFF_LOOPBACK)
-    )
+    if index <= 0:
+        raise FormatError(f"rtnetlink: a device cannot have the number {index}")
+    up = bool(flags & IFF_UP)
+    return Device(index, name_in(found), up, up and bool(flags & _IFF_LOWER_UP), bool(flags & IFF_LOOPBACK))
+
+
+def name_in(found: netlink.Attributes) -> str:
+    """The name in the attributes of a link: it also becomes part of labels, paths and queries.
+
+    Raises:
+        FormatError: there is none, or one that dev_valid_name() in net/core/dev.c does not let pass.
+    """
+    name = netlink.text(found[IFLA_IFNAME]) if IFLA_IFNAME in found else ""
+    if name in ("", ".", "..") or len(name) > _LONGEST_NAME or any(c in "/:" or c.isspace() for c in name):
+        raise FormatError(f"rtnetlink: {name!r} cannot be the name of a network device")
+    return name

@@ -30,8 +30,8 @@ _MOST_CPUS = 8192
 class CpuTimes:
     """Seconds that one CPU has spent in each mode since the start; together they are all its time.
 
-    ``iowait`` and ``idle`` are estimates that Linux may correct downwards by a
-    tick (proc.rst says so); a rate over it then shows a reset of that size.
+    ``iowait`` and ``idle`` are estimates that Linux corrects downwards (proc.rst
+    says so): while a CPU sleeps, its present sleep is moved from one to the other.
     """
 
     user: float

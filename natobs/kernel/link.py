@@ -12,25 +12,21 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from natobs.errors import FormatError
-from natobs.kernel import netlink
+from natobs.kernel import device, netlink
 from natobs.kernel.machine import Machine, Netlink
 
-_RTM_NEWLINK = 16
-_RTM_GETLINK = 18
 _RTM_NEWSTATS = 92
 _RTM_GETSTATS = 94
-_IFINFOMSG = struct.Struct("=BxHiII")  # family, hardware type, index, flags, change
 _IF_STATS_MSG = struct.Struct("=B3xII")  # family, index, filter mask
 _IFLA_STATS_LINK_64 = 1
 
-LINKS = Netlink("link", netlink.NETLINK_ROUTE, _RTM_GETLINK, _IFINFOMSG.pack(0, 0, 0, 0, 0))
+LINKS = Netlink("link", netlink.NETLINK_ROUTE, device.RTM_GETLINK, device.IFINFOMSG.pack(0, 0, 0, 0, 0))
 """Without ``IFLA_EXT_MASK``: of its bits, one takes counters away and others add every virtual function of a card."""
 COUNTERS = Netlink(
     "link-stats", netlink.NETLINK_ROUTE, _RTM_GETSTATS, _IF_STATS_MSG.pack(0, 0, 1 << (_IFLA_STATS_LINK_64 - 1))
 )
 """The counters alone (Linux 4.7): a sixth of the bytes of :data:`LINKS`, for a sampler."""
 
-_IFLA_IFNAME = 3
 _IFLA_MTU = 4
 _IFLA_STATS = 7
 _IFLA_MASTER = 10
@@ -42,7 +38,7 @@ _IFLA_CARRIER_CHANGES = 35
 _IFLA_PARENT_DEV_NAME = 56
 _WANTED = frozenset(
     {
-        _IFLA_IFNAME,
+        device.IFLA_IFNAME,
         _IFLA_MTU,
         _IFLA_STATS,
         _IFLA_MASTER,
@@ -55,20 +51,13 @@ _WANTED = frozenset(
     }
 )
 _IFLA_INFO_KIND = 1
-_IFF_UP = 0x1
-_IFF_LOOPBACK = 0x8
 _IFF_RUNNING = 0x40
 _OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 """RFC 2863, in the order of ``enum`` in include/uapi/linux/if.h."""
-_LONGEST_NAME = 15
-"""IFNAMSIZ less its final NUL."""
 _STATS64 = struct.Struct("=8Q56xQ")
 _STATS32 = struct.Struct("=8I28xI")
 """The fields of :class:`Traffic`: the first eight and the sixteenth of both structures, which begin alike. The kernel
 sends 23, 24 (4.6) or 25 fields (5.19); before 2.6.35 only those of 32 bits, whose bytes wrap within seconds."""
-
-MOST_DEVICES = 64
-"""How many devices are reported one by one. A NAT has a few; a Kubernetes node has a veth for each of its pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +113,12 @@ class Link:
     @property
     def loopback(self) -> bool:
         """Whether it leads only back to this machine."""
-        return bool(self.flags & _IFF_LOOPBACK)
+        return bool(self.flags & device.IFF_LOOPBACK)
 
     @property
     def running(self) -> bool:
         """Up, and able to pass packets as far as its driver knows (``netif_oper_up``)."""
-        return self.flags & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING
+        return self.flags & (device.IFF_UP | _IFF_RUNNING) == device.IFF_UP | _IFF_RUNNING
 
     @property
     def hardware(self) -> bool:
@@ -157,7 +146,7 @@ def read_counters(machine: Machine, wanted: Container[int]) -> dict[int, Traffic
     return parse_counters(machine.ask(COUNTERS), wanted)
 
 
-def foremost(links: Iterable[Link], most: int = MOST_DEVICES) -> tuple[list[Link], int]:
+def foremost(links: Iterable[Link], most: int = device.MOST_DEVICES) -> tuple[list[Link], int]:
     """The devices to report one by one, and how many were left out.
 
     Loopback is no part of either: nothing is forwarded over it. When there are
@@ -171,12 +160,12 @@ def foremost(links: Iterable[Link], most: int = MOST_DEVICES) -> tuple[list[Link
 
 
 def parse_links(data: bytes) -> tuple[Link, ...]:
-    """Decode the answer to ``RTM_GETLINK``.
+    """Decode the answer to ``device.RTM_GETLINK``.
 
     Raises:
         FormatError: a message is truncated, a device has no valid name, or there is no device at all.
     """
-    links = tuple(_parse_link(body) for body in netlink.messages(data, _RTM_NEWLINK))
+    links = tuple(_parse_link(body) for body in netlink.messages(data, device.RTM_NEWLINK))
     if not links:
         raise FormatError("rtnetlink: no network device, not even loopback")
     return links
@@ -201,8 +190,8 @@ def parse_counters(data: bytes, wanted: Container[int]) -> dict[int, Traffic]:
 
 
 def _parse_link(body: memoryview) -> Link:
-    found = netlink.pick(body, _WANTED, _IFINFOMSG.size)
-    _family, _type, index, flags, _change = _IFINFOMSG.unpack_from(body)
+    found = netlink.pick(body, _WANTED, device.IFINFOMSG.size)
+    _family, _type, index, flags, _change = device.IFINFOMSG.unpack_from(body)
     info = netlink.attributes(found[_IFLA_LINKINFO]) if _IFLA_LINKINFO in found else {}
     traffic = None
     if _IFLA_STATS64 in found:
@@ -215,7 +204,7 @@ def _parse_link(body: memoryview) -> Link:
     operstate = netlink.number(found[_IFLA_OPERSTATE]) if _IFLA_OPERSTATE in found else 0
     return Link(
         index=index,
-        name=_name(netlink.text(found[_IFLA_IFNAME]) if _IFLA_IFNAME in found else ""),
+        name=device.name_in(found),
         kind=netlink.text(info[_IFLA_INFO_KIND]) if _IFLA_INFO_KIND in info else "",
         bus=netlink.text(found[_IFLA_PARENT_DEV_NAME]) if _IFLA_PARENT_DEV_NAME in found else "",
         flags=flags,
@@ -232,10 +221,3 @@ def _traffic(layout: struct.Struct, view: memoryview) -> Traffic:
     if len(view) < layout.size:
         raise FormatError(f"rtnetlink: {len(view)} bytes of counters, at least {layout.size} expected")
     return Traffic(*layout.unpack_from(view))
-
-
-def _name(text: str) -> str:
-    """A name that dev_valid_name() in net/core/dev.c lets pass: it also becomes part of paths and queries."""
-    if text in ("", ".", "..") or len(text) > _LONGEST_NAME or any(c in "/:" or c.isspace() for c in text):
-        raise FormatError(f"rtnetlink: {text!r} cannot be the name of a network device")
-    return text

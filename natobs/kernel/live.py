@@ -32,7 +32,9 @@ class LiveMachine:
                 return _read_file(query.path)
             case Netlink():
                 with self._lock:
-                    connection = self._netlink.setdefault(query.protocol, NetlinkSocket(query.protocol))
+                    connection = self._netlink.get(query.protocol)
+                    if connection is None:
+                        connection = self._netlink[query.protocol] = NetlinkSocket(query.protocol)
                 return connection.ask(query)
             case Ethtool():
                 return self._ethtool.ask(query)

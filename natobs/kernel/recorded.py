@@ -6,6 +6,7 @@ refuses to know what any answer means. A recording may come from a stranger: a
 key that leads out of its directory (a device named ``../..``) is *absent*.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -53,7 +54,8 @@ class RecordedMachine:
         try:
             self._manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
         except (OSError, msgspec.MsgspecError) as error:
-            message = f"{directory / MANIFEST}: {error}; is this a directory from `natobs capture`?"
+            said = error.strerror if isinstance(error, OSError) else error
+            message = f"{directory / MANIFEST}: {said}; is this a directory from `natobs capture`?"
             raise CaptureError(message) from error
         if self._manifest.format != FORMAT:
             raise CaptureError(f"{directory}: recording of format {self._manifest.format}, this natobs reads {FORMAT}")
@@ -118,6 +120,8 @@ class RecordingMachine:
         self._answered: set[str] = set()
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            if directory.stat().st_uid != os.geteuid():
+                raise CaptureError(f"{directory}: belongs to somebody else, who could redirect what is written")
             if any(directory.iterdir()):
                 raise CaptureError(f"{directory}: not empty; name a directory that does not exist yet")
         except OSError as error:

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from natobs.kernel.address import AF_INET, AF_INET6, Address
-from natobs.kernel.device import Device
+from natobs.kernel.device import MOST_DEVICES, Device
 from natobs.kernel.route import RT_TABLE_LOCAL, Route
 from natobs.kernel.route_events import AddressEvent, Event, LinkEvent, RouteEvent
 
-MOST_DEVICES = 64
 OTHER = "other"
 _MOST_REPLACED = 1024
 """Replaced routes whose present content is remembered, so that a repetition is told from a change."""

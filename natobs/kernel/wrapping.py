@@ -35,17 +35,21 @@ class WideTotals(Generic[Series, Source]):
         self._last: dict[Source, int] = {}
         self._totals: dict[Series, int] = {}
 
-    def update(self, counters: Iterable[tuple[Series, Source, int]]) -> dict[Series, int]:
+    def update(self, counters: Iterable[tuple[Series, Source, int]], *, same_sources: bool = True) -> dict[Series, int]:
         """Add what was counted since the last update; the totals of the series that have counters now.
 
         Args:
             counters: series, what tells this counter from all others, and its present value.
+            same_sources: without it, these are other counters of the same things, and may be numbered otherwise:
+                known series get nothing added and go on from here.
         """
         last: dict[Source, int] = {}
         totals: dict[Series, int] = {}
         for series, source, value in counters:
             total = totals[series] if series in totals else self._totals.get(series, 0)
-            totals[series] = total + increment(self._last.get(source, 0), value)
+            if same_sources or series not in self._totals:
+                total += increment(self._last.get(source, 0) if same_sources else 0, value)
+            totals[series] = total
             last[source] = value
         self._last, self._totals = last, totals
         return dict(totals)

@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,11 +73,20 @@ class AgentInLab:
 
 
 @contextmanager
-def agent_in(host: Host, *arguments: str, port: int = 9650) -> Iterator[AgentInLab]:
-    """Run an agent in a host while the block runs."""
+def agent_in(host: Host, *arguments: str, port: int = 9650, prefix: Sequence[str] = ()) -> Iterator[AgentInLab]:
+    """Run an agent in a host while the block runs.
+
+    Args:
+        host: where.
+        arguments: of ``natobs agent``.
+        port: where it listens, on loopback.
+        prefix: a program and its arguments that start the agent, for example with fewer rights.
+    """
     listen = f"127.0.0.1:{port}"
     agent = host.popen(
-        host.python("natobs", "agent", "--listen", listen, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*prefix, *host.python("natobs", "agent", "--listen", listen, *arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     client: HostProcess | None = None
     try:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from natobs.errors import LabError
 from natobs.lab import sweep, topology, traffic
 from natobs.lab.lab import Host, Lab
 
@@ -13,7 +14,17 @@ LabFactory = Callable[[topology.Topology], Lab]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def namespaces() -> None:
+    """Fail every test here, in few words, where this user may not make namespaces; a skip would hide that."""
+    try:
+        with Lab(topology.two_armed("trial")):
+            pass
+    except LabError as error:
+        pytest.fail(f"tests in the lab need root or user namespaces: {error}", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind(namespaces: None) -> Iterator[None]:
     """Sweep labs of dead owners before the session; after it, fail if one of its own is left."""
     sweep.sweep()
     mine = f"{os.getpid()}:"

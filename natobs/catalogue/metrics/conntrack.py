@@ -19,7 +19,7 @@ ENTRIES = Metric(
 LIMIT = Metric(
     "natobs_conntrack_entries_limit",
     Kind.GAUGE,
-    "Entries at which the kernel starts to evict, then to drop (nf_conntrack_max)",
+    "Entries at which the kernel starts to evict, then to drop (nf_conntrack_max); 0 means that there is no limit",
     _STATS,
 )
 BUCKETS = Metric(
@@ -38,13 +38,20 @@ SOURCE = Metric(
 FOUND = _per_cpu(
     "found", "Candidate NAT tuples that were found taken; before Linux 4.9 also packets that belonged to an entry"
 )
-INVALID = _per_cpu("invalid", "Packets that could not be tracked")
+INVALID = _per_cpu("invalid", "Packets that were not tracked: malformed, or not what the state of their flow allows")
 INSERT = _per_cpu("insert", "Entries inserted by user space (entries made by packets are not counted since 4.9)")
 INSERT_FAILED = _per_cpu("insert_failed", "Entries that could not be inserted: tuple clashes, overlong chains, races")
 DROP = _per_cpu("drop", "Packets dropped because no entry could be allocated or confirmed")
 EARLY_DROP = _per_cpu("early_drop", "Entries evicted to make room in a full table")
-ERROR = _per_cpu("error", "Packets of protocols whose header the tracker refused")
-SEARCH_RESTART = _per_cpu("search_restart", "Lookups restarted because the table was resized")
+ERROR = _per_cpu(
+    "error",
+    "ICMP and ICMPv6 messages that were malformed, or reported trouble of a flow that is not tracked; "
+    "before Linux 5.9 also packets of other protocols with a damaged header",
+)
+SEARCH_RESTART = _per_cpu(
+    "search_restart",
+    "Lookups restarted because an entry moved to another hash chain meanwhile, or the table was resized",
+)
 CLASH_RESOLVE = _per_cpu("clash_resolve", "Insertion races that were resolved without loss")
 CHAIN_TOOLONG = _per_cpu("chain_toolong", "Entries refused because their hash chain was too long")
 NEW_FLOW_DROPS = Metric(

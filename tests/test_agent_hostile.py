@@ -1,0 +1,164 @@
+"""The agent's process among hostile clients, with collectors that hang, and under signals that come all at once."""
+
+import gzip
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from natobs.exposition.limits import Limits
+from tests.agent_process import AgentProcess, agent_process
+from tests.loopback import eventually, fetch, raw, read_all
+
+RECORDING = Path(__file__).parent / "kernel" / "two-armed"
+
+SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: n\r\n\r\n"
+MEGABYTE = b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n"
+
+
+class Watch:
+    """The most that a process has had of everything while the block ran."""
+
+    def __init__(self, agent: AgentProcess) -> None:
+        self._agent = agent
+        self.threads = self.resident_kib = self.descriptors = self.looks = 0
+
+    def look(self) -> None:
+        self.looks += 1
+        self.threads = max(self.threads, self._agent.threads)
+        self.resident_kib = max(self.resident_kib, self._agent.resident_kib)
+        self.descriptors = max(self.descriptors, self._agent.descriptors)
+
+
+@contextmanager
+def watching(agent: AgentProcess) -> Iterator[Watch]:
+    watch, enough = Watch(agent), threading.Event()
+
+    def run() -> None:
+        while not enough.wait(0.02):
+            watch.look()
+
+    with ThreadPoolExecutor(1) as background:
+        watched = background.submit(run)
+        try:
+            yield watch
+        finally:
+            enough.set()
+            watched.result()
+
+
+def read_slowly(client: socket.socket, enough: threading.Event) -> int:
+    """Read a byte a second; how many there were."""
+    count = 0
+    while not enough.wait(1.0):
+        count += len(client.recv(1))
+    return count
+
+
+def test_crowds_slow_readers_and_megabytes_leave_the_process_bounded() -> None:
+    enough = threading.Event()
+    with agent_process() as agent, ThreadPoolExecutor(51) as clients:
+        for _warm in range(20):
+            fetch(agent.address, headers={"Accept-Encoding": "gzip"})
+        before = Watch(agent)
+        before.look()
+        with raw(agent.address, SCRAPE, receive_buffer=2048) as slow, watching(agent) as most:
+            reader = clients.submit(read_slowly, slow, enough)
+            # Fifty at a time: half of them scrape, half send a request line of a megabyte.
+            scrapes = [
+                clients.submit(fetch, agent.address, headers={"Accept-Encoding": "gzip"}) for _scraper in range(500)
+            ]
+            refusals = [clients.submit(refused, agent) for _client in range(50)]
+            bodies = [gzip.decompress(scrape.result().body) for scrape in scrapes]
+            assert all(b"natobs_build_info{" in body for body in bodies)
+            assert {refusal.result() for refusal in refusals} == {b"HTTP/1.1 431 "}
+            time.sleep(1.1)
+            enough.set()
+            assert reader.result() >= 1
+        assert most.looks > 10
+        assert most.threads <= before.threads + Limits().workers
+        assert most.descriptors <= before.descriptors + Limits().connections + 1  # one more has been accepted and waits
+        assert most.resident_kib <= before.resident_kib + 24 * 1024
+        assert eventually(lambda: agent.descriptors <= before.descriptors)
+        assert fetch(agent.address).status == 200
+
+
+def refused(agent: AgentProcess) -> bytes:
+    """What begins the answer to a request line of a megabyte."""
+    with raw(agent.address, MEGABYTE) as client:
+        return read_all(client)[:13]
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """A machine whose answers can be taken away."""
+    return Path(shutil.copytree(RECORDING, tmp_path / "machine"))
+
+
+def hang(recording: Path) -> None:
+    """Make every question to the machine hang: whoever opens a pipe that has no other end waits for ever."""
+    for path in [path for path in recording.rglob("*") if path.is_file()]:
+        path.unlink()
+        os.mkfifo(path)
+
+
+def seconds_to_end(agent: AgentProcess) -> float:
+    started = time.monotonic()
+    assert agent.popen.wait(20) == 0
+    return time.monotonic() - started
+
+
+def test_collectors_that_hang_and_a_second_signal_do_not_delay_the_end(recording: Path) -> None:
+    with agent_process("--recorded", str(recording)) as agent, raw(agent.address) as client:
+        hang(recording)
+        client.sendall(SCRAPE)
+        time.sleep(0.5)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            agent.popen.send_signal(number)
+        assert seconds_to_end(agent) < 10
+
+
+def test_a_scrape_under_way_is_answered_before_the_end(recording: Path) -> None:
+    with agent_process("--recorded", str(recording)) as agent, raw(agent.address) as client:
+        (late,) = recording.glob("psutil/*cpu*")
+        content = late.read_bytes()
+        late.unlink()
+        os.mkfifo(late)
+        client.sendall(SCRAPE)
+        time.sleep(0.5)
+        agent.popen.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        late.write_bytes(content)
+        assert read_all(client).startswith(b"HTTP/1.1 200 ")
+        assert seconds_to_end(agent) < 5
+
+
+def test_a_storm_of_sighup_neither_hangs_the_agent_nor_keeps_sigterm_waiting() -> None:
+    calm = threading.Event()
+    with agent_process() as agent, ThreadPoolExecutor(1) as background:
+
+        def storm() -> int:
+            sent = 0
+            while not calm.is_set() and agent.popen.poll() is None:
+                agent.popen.send_signal(signal.SIGHUP)
+                sent += 1
+            return sent
+
+        storming = background.submit(storm)
+        try:
+            time.sleep(1)
+            assert fetch(agent.address).status == 200
+            agent.popen.send_signal(signal.SIGTERM)
+            assert seconds_to_end(agent) < 10
+        finally:
+            calm.set()
+        assert storming.result() > 1000
+        assert agent.said.endswith("stopping\n")
