@@ -235,7 +235,7 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
         os.close(writing)
         try:
             with os.fdopen(reading) as ready:
-                url = f"http://{ready.read()}"
+                url = ready.read().rstrip("/")
             assert attempts(url, port, above=2) > 2
             write(port, '"soon"')
             service.send_signal(signal.SIGHUP)

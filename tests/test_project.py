@@ -119,6 +119,7 @@ def test_the_locks_agree_with_one_another() -> None:
         ("build", SETTINGS["dependency-groups"]["build"]),
         ("dev", SETTINGS["project"]["dependencies"]),
         ("dev", SETTINGS["project"]["optional-dependencies"]["lab"]),
+        ("dev", SETTINGS["project"]["optional-dependencies"]["probes"]),
         ("dev", [entry for entry in SETTINGS["dependency-groups"]["dev"] if isinstance(entry, str)]),
         ("dev", SETTINGS["build-system"]["requires"]),
     ],
