@@ -162,6 +162,7 @@ def _metric(metric: Metric, values: Values, sources: dict[Metric, str]) -> Itera
             f'<tr><th>{name}</th><td class="number unknown">UNKNOWN</td><td></td></tr>'
             f'<tr class="of"><td colspan="3" class="why dim">{escape(why)}</td></tr>'
         )
+    if not samples:
         return
     if len(samples) == 1:
         yield _row(f'{name} <span class="dim">{_labels(samples[0])}</span>', samples[0], values)

@@ -9,12 +9,17 @@ import errno
 import functools
 import os
 import socket
+import time
 
 from natobs.errors import FormatError
 from natobs.wire import timestamps
 from natobs.wire.timestamps import ExtendedError
 
 _SMALLEST_BUFFER = 2048
+_CONTROL_BYTES = 64
+"""Room for three time stamps of 16 bytes each."""
+_SETTLE_SECONDS = 0.5
+_SETTLE_STEP_SECONDS = 0.002
 _MOST_ERRORS = 64
 """Messages read from the error queue at once: bounded, whatever somebody sends."""
 
@@ -144,12 +149,27 @@ def _ask_for_stamps(opened: socket.socket) -> None:
 
 @functools.cache
 def hold_stamping() -> None:
-    """Keep the kernel stamping received packets for as long as this process lives.
+    """Keep the kernel stamping received packets for as long as this process lives, and wait until it does.
 
     It begins some time after the first socket has asked for it, and ends with the last
     (net/core/dev.c, net_enable_timestamp): a socket opened for one packet would get none.
-    The one descriptor that this takes is never given back.
+    The one descriptor that this takes is never given back. Where loopback is down there is
+    nothing to wait with, and the first round trips may have the program's clock.
     """
     keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     _ask_for_stamps(keeper)
+    with contextlib.suppress(OSError):
+        keeper.bind(("127.0.0.1", 0))
+        keeper.settimeout(_SETTLE_SECONDS)
+        _await_stamps(keeper)
     os.set_inheritable(keeper.detach(), False)
+
+
+def _await_stamps(keeper: socket.socket) -> None:
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        keeper.sendto(b"", keeper.getsockname())
+        _data, ancillary, _flags, _peer = keeper.recvmsg(1, socket.CMSG_SPACE(_CONTROL_BYTES))
+        if timestamps.software_stamp(ancillary) is not None:
+            return
+        time.sleep(_SETTLE_STEP_SECONDS)

@@ -56,7 +56,9 @@ def test_conntrack_counters_come_from_procfs_and_agree_with_conntrack_tools(
     assert scrape.value("natobs_conntrack_entries_limit") == int(limit)
 
 
-def test_only_the_firewall_and_flowtables_are_missing_and_it_says_why(nat: Host, agents: tuple[AgentInLab, AgentInLab]) -> None:
+def test_only_the_firewall_and_flowtables_are_missing_and_it_says_why(
+    nat: Host, agents: tuple[AgentInLab, AgentInLab]
+) -> None:
     full, poor = (agent.scrape() for agent in agents)
     expected = full.by("natobs_collector_success", "collector")
     assert expected["firewall"] == expected["taps"] == 1
