@@ -7,15 +7,18 @@ and the dotted path. Knows nothing of what the values are used for.
 """
 
 import ipaddress
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from natobs.errors import ConfigError
 
+_ENTRY = re.compile(r"\[[^\]]*\]")
+Root = TypeVar("Root", bound=msgspec.Struct)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
@@ -38,11 +41,11 @@ class Prefix:
         return hash(self.network)
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the file."""
 
 
-class Agent(_Section, frozen=True):
+class Agent(Section, frozen=True):
     """How the agent serves what it reads."""
 
     listen: Annotated[
@@ -75,7 +78,7 @@ class Agent(_Section, frozen=True):
     ] = 15.0
 
 
-class Collectors(_Section, frozen=True):
+class Collectors(Section, frozen=True):
     """Which subjects are read."""
 
     disabled: Annotated[
@@ -89,7 +92,7 @@ class Collectors(_Section, frozen=True):
     ] = 1.0
 
 
-class Nat(_Section, frozen=True):
+class Nat(Section, frozen=True):
     """What this machine translates."""
 
     inside: Annotated[
@@ -98,7 +101,7 @@ class Nat(_Section, frozen=True):
     ] = tuple(Prefix(text) for text in _PRIVATE)
 
 
-class Link(_Section, frozen=True):
+class Link(Section, frozen=True):
     """What natobs cannot read about one network interface."""
 
     capacity_bits_per_second: Annotated[
@@ -106,7 +109,7 @@ class Link(_Section, frozen=True):
     ]
 
 
-class Firewall(_Section, frozen=True):
+class Firewall(Section, frozen=True):
     """Counters of firewall rules."""
 
     max_series: Annotated[
@@ -119,7 +122,7 @@ class Firewall(_Section, frozen=True):
     ] = 100
 
 
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """The whole file."""
 
     agent: Agent = Agent()
@@ -130,21 +133,27 @@ class Config(_Section, frozen=True):
 
 
 def parse(text: str, origin: str) -> Config:
+    """Decode the text of an agent's configuration file; see :func:`decode`."""
+    return decode(text, origin, Config)
+
+
+def decode(text: str, origin: str, root: type[Root]) -> Root:
     """Decode the text of a configuration file.
 
     Args:
         text: TOML.
         origin: what to call it in errors.
+        root: what the whole file is.
 
     Raises:
         ConfigError: with the origin, the dotted path or the line, and what would be accepted.
     """
     try:
-        return msgspec.convert(tomllib.loads(text), Config, dec_hook=_decode)
+        return msgspec.convert(tomllib.loads(text), root, dec_hook=_decode)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{origin}: {error}") from error
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{origin}: {explain(error, Config)}") from error
+        raise ConfigError(f"{origin}: {explain(error, root)}") from error
 
 
 def load(path: Path | None) -> Config:
@@ -153,15 +162,21 @@ def load(path: Path | None) -> Config:
     Raises:
         ConfigError: it cannot be read, or is wrong.
     """
-    if path is None:
-        return Config()
+    return Config() if path is None else decode(read(path), str(path), Config)
+
+
+def read(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no text.
+    """
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8: {error}") from error
-    return parse(text, str(path))
 
 
 def explain(error: msgspec.ValidationError, root: type[msgspec.Struct]) -> str:
@@ -176,15 +191,17 @@ def explain(error: msgspec.ValidationError, root: type[msgspec.Struct]) -> str:
 
 
 def _fields(root: type[msgspec.Struct], dotted: str) -> list[str]:
-    """The keys of the table at a dotted path; ``[...]`` stands for any key of a table of tables."""
+    """The keys of the table at a dotted path; ``[...]`` and ``[0]`` stand for an entry of a table or an array."""
     current = msgspec.inspect.type_info(root)
-    for part in dotted.replace("[...]", ".*").split("."):
+    for part in _ENTRY.sub(".*", dotted).split("."):
         if isinstance(current, msgspec.inspect.StructType) and part:
             current = next(field.type for field in current.fields if field.encode_name == part)
         while isinstance(current, msgspec.inspect.Metadata):
             current = current.type
         if isinstance(current, msgspec.inspect.DictType) and part == "*":
             current = current.value_type
+        elif isinstance(current, msgspec.inspect.VarTupleType) and part == "*":
+            current = current.item_type
     assert isinstance(current, msgspec.inspect.StructType)
     return [field.encode_name for field in current.fields]
 

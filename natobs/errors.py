@@ -11,6 +11,7 @@
     │   └── UnavailableError  the source is not there, or not for us
     ├── CaptureError          a recorded machine cannot be written or read
     ├── ExpositionError       samples cannot be served or written
+    ├── ReflectorError        the reflector cannot serve
     ├── LabError              the NAT lab cannot be built or reached
     └── SetupError            a program or a capability that the command needs is missing
 
@@ -87,6 +88,12 @@ class ExpositionError(NatobsError):
     """Samples that cannot be served or written where the user asked."""
 
     slug = "exposition"
+
+
+class ReflectorError(NatobsError):
+    """The reflector cannot listen where it was told to, or its loop has ended."""
+
+    slug = "reflector"
 
 
 class LabError(NatobsError):

@@ -10,13 +10,20 @@ PATH="$PWD/.tools/bin:$PATH:/usr/sbin:/sbin"
 # program:package. nsenter and setpriv come with unshare, tc with ip, ip6tables with iptables.
 PROGRAMS=(
     ip:iproute2 nft:nftables iptables-nft:iptables conntrack:conntrack ethtool:ethtool
-    unshare:util-linux mount:mount sysctl:procps curl:curl openssl:openssl
+    unshare:util-linux mount:mount sysctl:procps curl:curl openssl:openssl dnsmasq:dnsmasq-base
 )
 # Of these packages one file is taken and nothing installed: the packages would start servers on this machine, now or at
-# its next boot, listening on every address. promtool checks what we write; node_exporter is what `make bench` compares with.
+# its next boot, listening on every address. promtool checks what we write; node_exporter is what `make bench` compares with; coturn's client asks our STUN server.
 FILES=(
     promtool:prometheus
     prometheus-node-exporter:prometheus-node-exporter
+    prometheus-blackbox-exporter:prometheus-blackbox-exporter
+    turnutils_stunclient:coturn
+)
+# What these programs are linked with and a small Debian does not have: file, and the package's names since Debian 12.
+LIBRARIES=(
+    libevent_core-2.1.so.7:libevent-core-2.1-7:libevent-core-2.1-7t64
+    libevent_extra-2.1.so.7:libevent-extra-2.1-7:libevent-extra-2.1-7t64
 )
 
 missing=()
@@ -30,4 +37,11 @@ for entry in "${FILES[@]}"; do
     program=${entry%%:*} package=${entry##*:}
     command -v "$program" >/dev/null || fetch_file "$package" "usr/bin/$program" .tools/bin ||
         say "going on without $program; to have it: sudo apt-get install -y --no-install-recommends $package"
+done
+for entry in "${LIBRARIES[@]}"; do
+    IFS=: read -r library package newer <<<"$entry"
+    compgen -G ".tools/lib/$library*" >/dev/null ||
+        fetch_file "$package" "usr/lib/*/$library*" .tools/lib 2>/dev/null ||
+        fetch_file "$newer" "usr/lib/*/$library*" .tools/lib ||
+        say "going on without $library, which turnutils_stunclient needs"
 done

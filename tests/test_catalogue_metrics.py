@@ -1,9 +1,11 @@
+from natobs.catalogue.metrics import probes
 from natobs.catalogue.metrics.agent import REASONS
 from natobs.catalogue.slis import ALL as SLIS
 from natobs.catalogue.types import Metric, metrics_of
 from natobs.collectors import registry
 from natobs.config import Config
 from natobs.errors import FormatError, KernelError
+from natobs.exposition import reflector
 from natobs.generate.metric_reference import modules
 
 EVERY = [metric for module in modules() for metric in metrics_of(module)]
@@ -23,8 +25,8 @@ def test_names_are_unique() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-def test_every_row_is_emitted_by_exactly_one_collector() -> None:
-    names = [metric.name for metric in emitted()]
+def test_every_row_is_emitted_by_exactly_one_collector_or_by_the_prober_or_by_the_reflector() -> None:
+    names = [metric.name for metric in (*emitted(), *metrics_of(probes), *reflector.METRICS)]
     assert sorted(names) == sorted(set(names))
     assert {metric.name for metric in EVERY} == set(names) | OWN
 

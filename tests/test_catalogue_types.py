@@ -1,6 +1,6 @@
 import pytest
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import HistogramValue, Kind, Label, Metric
 from natobs.errors import CatalogueError
 
 REASON = Label("reason", "why", domain=("full", "clash"))
@@ -25,6 +25,14 @@ def metric(name: str = "natobs_thing_total", kind: Kind = Kind.COUNTER, **fields
         ({"help": "Things."}, "without a final full stop"),
         ({"source": ""}, "needs the source"),
         ({"labels": (REASON, REASON)}, "names a label twice"),
+        ({"buckets": (1.0,)}, "a histogram has buckets, and nothing else does"),
+        ({"name": "natobs_thing", "kind": Kind.HISTOGRAM}, "a histogram has buckets"),
+        ({"name": "natobs_thing", "kind": Kind.HISTOGRAM, "buckets": (1.0, 1.0)}, "finite and ascending"),
+        ({"name": "natobs_thing", "kind": Kind.HISTOGRAM, "buckets": (2.0, 1.0)}, "finite and ascending"),
+        ({"name": "natobs_thing", "kind": Kind.HISTOGRAM, "buckets": (1.0, float("inf"))}, "finite and ascending"),
+        ({"name": "natobs_thing", "kind": Kind.HISTOGRAM, "buckets": (float("nan"),)}, "finite and ascending"),
+        ({"name": "natobs_thing_total", "kind": Kind.HISTOGRAM, "buckets": (1.0,)}, "a counter ends in _total"),
+        ({"name": "natobs_thing_count", "kind": Kind.GAUGE}, "must not end in a suffix of a histogram"),
     ],
 )
 def test_a_row_that_breaks_a_rule_is_refused(broken: dict[str, object], rule: str) -> None:
@@ -57,3 +65,17 @@ def test_a_sample_has_a_value_of_the_domain_for_each_label() -> None:
         metric().sample(3, "full")
     with pytest.raises(CatalogueError, match="reason='odd' is not one of full, clash"):
         drops.sample(3, "odd")
+
+
+def test_a_histogram_has_distributions_and_no_plain_values() -> None:
+    times = metric("natobs_time", Kind.HISTOGRAM, labels=(REASON,), buckets=(1.0, 2.0))
+    counted = HistogramValue((1, 0, 3), 9.0)
+    assert times.distribution(counted, "full") == (times, ("full",), counted)
+    with pytest.raises(CatalogueError, match="a histogram has no plain value"):
+        times.sample(3, "full")
+    with pytest.raises(CatalogueError, match="2 counts for 2 buckets and one"):
+        times.distribution(HistogramValue((1, 0), 1.0), "full")
+    with pytest.raises(CatalogueError, match="reason='odd' is not one of full, clash"):
+        times.distribution(counted, "odd")
+    with pytest.raises(CatalogueError, match="3 counts for 0 buckets"):
+        metric().distribution(counted)

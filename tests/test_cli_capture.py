@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from natobs.catalogue.types import Sample
 from natobs.collectors.observer import Observer, samples_of
 from natobs.config import Config
 from natobs.kernel.recorded import RecordedMachine
@@ -24,7 +25,7 @@ def test_this_machine_is_written_down_and_replayed(tmp_path: Path) -> None:
     assert answers == sum(path.is_file() for path in directory.rglob("*")) - 1  # the manifest is no answer
     observer = Observer(RecordedMachine(directory), Config())
     observer.prime()
-    samples = {sample.metric.name: sample.value for sample in samples_of(observer.collect(30))}
+    samples = {s.metric.name: s.value for s in samples_of(observer.collect(30)) if isinstance(s, Sample)}
     observer.stop()
     assert samples["natobs_boot_time_seconds"] > 0
     assert samples["natobs_softnet_processed_total"] > 0

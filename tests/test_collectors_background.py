@@ -166,3 +166,58 @@ def test_one_thread_serves_all() -> None:
     assert threading.active_count() == before + 1
     background.stop()
     assert threading.active_count() == before
+
+
+class Drained(Listener, Ticker):
+    """Listens to a stream that nobody can wait for."""
+
+    def __init__(self) -> None:
+        Listener.__init__(self)
+        Ticker.__init__(self, 0.02)
+
+
+class Unpolled:
+    def __init__(self) -> None:
+        self.pending: list[bytes] = []
+
+    def fileno(self) -> int:
+        return -1
+
+    def read(self) -> bytes | None:
+        return self.pending.pop(0) if self.pending else None
+
+    def close(self) -> None:
+        pass
+
+
+class UnpolledMachine(FakeMachine):
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def listen(self, name: StreamName) -> Stream:
+        return self._stream
+
+
+def test_a_stream_without_a_descriptor_is_looked_at_when_its_collector_ticks() -> None:
+    stream, subject = Unpolled(), Drained()
+    background = Background([subject], UnpolledMachine(stream))
+    background.start()
+    try:
+        stream.pending += [b"one", b"two"]
+        deadline = time.monotonic() + 5
+        while len(subject.heard) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        background.stop()
+    assert subject.heard == [b"one", b"two"]
+
+
+def test_a_flood_of_such_a_stream_is_taken_in_portions() -> None:
+    stream, subject = Unpolled(), Drained()
+    background = Background([subject], UnpolledMachine(stream))
+    background.prime()
+    stream.pending += [b"more"] * 10_000
+    background._look(subject)
+    assert len(subject.heard) == 4 * 512
+    background.stop()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from natobs.catalogue.types import Kind, Label, Metric, Sample
+from natobs.catalogue.types import AnySample, HistogramSample, HistogramValue, Kind, Label, Metric, Sample
 from natobs.exposition.encode import encode
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -28,6 +28,15 @@ DROPS = Metric("natobs_test_drops_total", Kind.COUNTER, 'Drops \\ of "packets"',
 ENTRIES = Metric("natobs_test_entries", Kind.GAUGE, "Entries", "test")
 SIZE = Metric("natobs_test_size_bytes", Kind.GAUGE, "Size", "test", unit="bytes", labels=(DEVICE,))
 BUILD = Metric("natobs_test_build_info", Kind.INFO, "Build", "test", labels=(Label("version", "it", bound="one"),))
+TIMES = Metric(
+    "natobs_test_time_seconds",
+    Kind.HISTOGRAM,
+    "Times",
+    "test",
+    unit="seconds",
+    labels=(DEVICE,),
+    buckets=(0.000_02, 0.1, 1, 2.5),
+)
 ALL = (DROPS, ENTRIES, SIZE, BUILD)
 
 label_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.text('\\"\n{},= é', max_size=8)
@@ -79,6 +88,69 @@ def test_openmetrics_gives_back_the_same_samples(samples: list[Sample]) -> None:
         ("natobs_test_size_bytes", ("gauge", "bytes")),
         ("natobs_test_build", ("info", "")),
     }
+
+
+@st.composite
+def histogram_sets(draw: st.DrawFn) -> list[HistogramSample]:
+    devices = draw(st.lists(label_texts, unique=True, max_size=4))
+    counts = st.tuples(*[st.integers(0, 2**40)] * 5)
+    totals = st.floats(0, 1e12)
+    return [TIMES.distribution(HistogramValue(draw(counts), draw(totals)), device) for device in devices]
+
+
+def expected_of_histograms(samples: list[HistogramSample]) -> set[tuple[str, frozenset[tuple[str, str]], float]]:
+    wanted: set[tuple[str, frozenset[tuple[str, str]], float]] = set()
+    for _metric, (device,), (counts, total) in samples:
+        labels = {("device", device)}
+        for number, bound in enumerate(("2e-05", "0.1", "1.0", "2.5", "+Inf"), 1):
+            wanted.add(("natobs_test_time_seconds_bucket", frozenset(labels | {("le", bound)}), sum(counts[:number])))
+        wanted.add(("natobs_test_time_seconds_count", frozenset(labels), sum(counts)))
+        wanted.add(("natobs_test_time_seconds_sum", frozenset(labels), total))
+    return wanted
+
+
+@given(histogram_sets(), sample_sets())
+def test_histograms_come_back_from_both_formats(histograms: list[HistogramSample], others: list[Sample]) -> None:
+    samples: list[AnySample] = [*histograms, *others]
+    text, openmetrics = encode(samples), encode(samples, OPENMETRICS)
+    assert (text.dropped, openmetrics.dropped) == (0, 0)
+    for families in (
+        list(text_string_to_metric_families(text.body.decode())),
+        # Besides the values it checks order, bounds and sums of buckets.
+        list(openmetrics_parser.text_string_to_metric_families(openmetrics.body.decode())),  # type: ignore[no-untyped-call] # it has no annotations
+    ):
+        found = [family for family in families if family.name == "natobs_test_time_seconds"]
+        assert [family.type for family in found] == ["histogram"] * bool(histograms)
+        parsed = {(s.name, frozenset(s.labels.items()), s.value) for family in found for s in family.samples}
+        assert parsed == expected_of_histograms(histograms)
+        assert sum(len(family.samples) for family in families) == 7 * len(histograms) + len(others)
+
+
+def test_a_histogram_is_written_in_ascending_order_with_its_sum_and_count() -> None:
+    plain = Metric("natobs_test_rtt", Kind.HISTOGRAM, "Round trips", "test", buckets=(0.5, 1))
+    body = encode([plain.distribution(HistogramValue((1, 0, 2), 7.25))]).body.decode()
+    assert body.splitlines() == [
+        "# HELP natobs_test_rtt Round trips",
+        "# TYPE natobs_test_rtt histogram",
+        'natobs_test_rtt_bucket{le="0.5"} 1',
+        'natobs_test_rtt_bucket{le="1.0"} 1',
+        'natobs_test_rtt_bucket{le="+Inf"} 3',
+        "natobs_test_rtt_sum 7.25",
+        "natobs_test_rtt_count 3",
+    ]
+
+
+def test_a_histogram_that_is_none_is_dropped_and_does_not_break_the_others() -> None:
+    wrong: list[AnySample] = [
+        Sample(TIMES, ("a",), 1.0),
+        HistogramSample(TIMES, ("b",), HistogramValue((1, 2), 3.0)),
+        HistogramSample(SIZE, ("c",), HistogramValue((1, 2), 3.0)),
+        ENTRIES.sample(3),
+    ]
+    encoded = encode(wrong)
+    assert encoded.dropped == 3
+    assert encoded.body.decode().splitlines()[-1] == "natobs_test_entries 3"
+    assert len(encoded.body.decode().splitlines()) == 3
 
 
 def test_families_are_sorted_and_contiguous_whatever_the_order_of_the_samples() -> None:
@@ -166,12 +238,16 @@ def test_negotiation(accept: str, content_type: str) -> None:
 
 
 def test_promtool_finds_nothing_to_say() -> None:
-    from natobs.catalogue.metrics import agent, conntrack  # noqa: PLC0415 - real rows, where promtool's rules matter
+    from natobs.catalogue.metrics import agent, conntrack, probes  # noqa: PLC0415 - real rows, where promtool's rules matter
     from natobs.catalogue.types import metrics_of  # noqa: PLC0415
 
-    metrics = [*metrics_of(agent), *metrics_of(conntrack)]
-    samples = [m.sample(1, *(label.domain[0] if label.domain else 'a "\\\n b' for label in m.labels)) for m in metrics]
-    assert len(samples) > 10
+    metrics = [*metrics_of(agent), *metrics_of(conntrack), *metrics_of(probes)]
+    samples: list[AnySample] = []
+    for metric in metrics:
+        labels = tuple(label.domain[0] if label.domain else 'a "\\\n b' for label in metric.labels)
+        counts = HistogramValue((2,) * (len(metric.buckets) + 1), 1.5)
+        samples.append(metric.distribution(counts, *labels) if metric.buckets else metric.sample(1, *labels))
+    assert len(samples) > 30
     encoded = encode(samples)
     check = subprocess.run(["promtool", "check", "metrics"], input=encoded.body, capture_output=True, check=False)
     assert (check.returncode, check.stdout, check.stderr) == (0, b"", b"")

@@ -32,7 +32,9 @@ def snapshot(number: int, at: float, samples: Sequence[Sample], gaps: tuple[Gap,
 
 
 def show(page: Page) -> str:
-    return page(Request("GET", "/", "", {}, 1.0)).body.decode()
+    body = page(Request("GET", "/", "", {}, 1.0)).body
+    assert isinstance(body, bytes)
+    return body.decode()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ TARGETS = {"up", "down", "test", "check", "lint", "bench", "lab", "generate", "c
 HEAVY = {"grafanalib", "hypothesis", "jinja2", "numpy", "opentelemetry", "pyroute2", "rich", "starlette", "uvicorn"}
 """What only some commands need; natobs imports it where it is used."""
 
-LIGHT_COMMANDS = ("main", "agent", "capture", "down", "generate", "lab", "up")
+LIGHT_COMMANDS = ("main", "agent", "capture", "down", "generate", "lab", "probe", "reflector", "up")
 """Modules of ``natobs.cli`` for what runs on a NAT VM, or often; extend it with each such command."""
 
 TEXT = {".cfg", ".css", ".html", ".ini", ".js", ".json", ".md", ".py", ".rules", ".service", ".sh", ".toml", ".txt"}
@@ -119,6 +119,7 @@ def test_the_locks_agree_with_one_another() -> None:
         ("build", SETTINGS["dependency-groups"]["build"]),
         ("dev", SETTINGS["project"]["dependencies"]),
         ("dev", SETTINGS["project"]["optional-dependencies"]["lab"]),
+        ("dev", SETTINGS["project"]["optional-dependencies"]["probes"]),
         ("dev", [entry for entry in SETTINGS["dependency-groups"]["dev"] if isinstance(entry, str)]),
         ("dev", SETTINGS["build-system"]["requires"]),
     ],

@@ -15,6 +15,7 @@ from natobs.catalogue.metrics import (
     protocols,
     routing,
     softnet,
+    taps,
 )
 from natobs.catalogue.types import Metric
 from natobs.errors import CatalogueError
@@ -116,7 +117,15 @@ ALL: tuple[Sli, ...] = (
         missing="Forwarded resets need a counter in the packet path; this version has none. Below are resets that this "
         "machine itself sent, and when it started.",
     ),
-    Sli("M7", "Added latency", "How much time does the NAT add?", "below 20 ms", missing=_PROBES),
+    Sli(
+        "M7",
+        "Added latency",
+        "How much time does the NAT add?",
+        "below 20 ms",
+        inputs=(taps.RESIDENCE, taps.MISSED, taps.FLOWTABLES),
+        missing="Below is the time that packets of probes stay in this machine, once private hosts probe through it. "
+        "The whole also takes the round trip from the private host to the NAT, which only a probe there measures.",
+    ),
     Sli(
         "M8",
         "Public ports",

@@ -7,10 +7,12 @@ Sources: https://prometheus.io/docs/practices/naming/ and the OpenMetrics
 specification (RFC draft-richih-opsawg-openmetrics), section "Metric types".
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from types import ModuleType
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ from natobs.errors import CatalogueError
 
 PREFIX = "natobs_"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_SERIES_SUFFIXES = ("_bucket", "_count", "_sum", "_created")
 _RESERVED_LABELS = frozenset({"le", "quantile", "job", "instance", "nat", "nat_cluster", "subnet"})
 """Labels that Prometheus or the scrape configuration adds; a metric that carried one would be overwritten."""
 
@@ -28,6 +31,7 @@ class Kind(Enum):
     COUNTER = "counter"
     GAUGE = "gauge"
     INFO = "info"
+    HISTOGRAM = "histogram"
 
 
 class Stability(Enum):
@@ -68,11 +72,12 @@ class Metric:
 
     Args:
         name: full name with prefix, unit and, for counters, ``_total``.
-        kind: counter, gauge or info.
+        kind: counter, gauge, info or histogram.
         help: one sentence without a final full stop.
         source: the kernel file, netlink message or library call that the value is read from.
         unit: base unit as OpenMetrics writes it (``bytes``, ``seconds``, ``ratio``), empty for plain counts.
         labels: in the order in which samples give their values.
+        buckets: of a histogram: inclusive upper bounds, ascending; values above the last are counted too.
         stability: see :class:`Stability`.
     """
 
@@ -82,6 +87,7 @@ class Metric:
     source: str
     unit: str = ""
     labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
     stability: Stability = Stability.STABLE
 
     def __post_init__(self) -> None:
@@ -98,6 +104,13 @@ class Metric:
             ),
             f"its unit {self.unit!r} must be the last word of its name": (
                 bool(self.unit) and not self.family.endswith(f"_{self.unit}")
+            ),
+            "a histogram has buckets, and nothing else does": (self.kind is Kind.HISTOGRAM) != bool(self.buckets),
+            "its buckets must be finite and ascending": (
+                not all(map(math.isfinite, self.buckets)) or any(low >= high for low, high in pairwise(self.buckets))
+            ),
+            f"must not end in a suffix of a histogram's series {_SERIES_SUFFIXES}": (
+                self.name.endswith(_SERIES_SUFFIXES)
             ),
             "needs a help text, without a final full stop": not self.help or self.help.endswith("."),
             "needs the source of its values": not self.source,
@@ -121,14 +134,30 @@ class Metric:
         """One value of this metric.
 
         Raises:
-            CatalogueError: the number of labels is wrong, or a value is outside its label's domain.
+            CatalogueError: the number of labels is wrong, one is outside its domain, or this is a histogram.
         """
+        if self.kind is Kind.HISTOGRAM:
+            raise CatalogueError(f"{self.name}: a histogram has no plain value")
+        self._check(labels)
+        return Sample(self, labels, value)
+
+    def distribution(self, value: "HistogramValue", *labels: str) -> "HistogramSample":
+        """One distribution of this histogram.
+
+        Raises:
+            CatalogueError: as for :meth:`sample`, or the number of counts is not that of the buckets and one.
+        """
+        if self.kind is not Kind.HISTOGRAM or len(value.counts) != len(self.buckets) + 1:
+            raise CatalogueError(f"{self.name}: {len(value.counts)} counts for {len(self.buckets)} buckets and one")
+        self._check(labels)
+        return HistogramSample(self, labels, value)
+
+    def _check(self, labels: tuple[str, ...]) -> None:
         if len(labels) != len(self.labels):
             raise CatalogueError(f"{self.name}: {len(labels)} label values for {len(self.labels)} labels")
         for label, text in zip(self.labels, labels, strict=True):
             if label.domain and text not in label.domain:
                 raise CatalogueError(f"{self.name}: {label.name}={text!r} is not one of {', '.join(label.domain)}")
-        return Sample(self, labels, value)
 
 
 class Sample(NamedTuple):
@@ -137,6 +166,30 @@ class Sample(NamedTuple):
     metric: Metric
     labels: tuple[str, ...]
     value: float
+
+
+class HistogramValue(NamedTuple):
+    """What a histogram has counted.
+
+    Args:
+        counts: values in each bucket alone, not in those below it; the last is for what lies above all bounds.
+        sum: of all values, in the metric's unit.
+    """
+
+    counts: tuple[int, ...]
+    sum: float
+
+
+class HistogramSample(NamedTuple):
+    """The state of one histogram at the time it was read; has the shape of a :class:`Sample`, which stays plain."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: HistogramValue
+
+
+AnySample = Sample | HistogramSample
+"""What can be exported."""
 
 
 def metrics_of(module: ModuleType) -> Iterator[Metric]:

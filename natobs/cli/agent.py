@@ -1,8 +1,6 @@
 """``natobs agent``: serves this machine until it is told to stop."""
 
 import logging
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -10,8 +8,8 @@ from typing import NoReturn
 import click
 import msgspec
 
+from natobs.cli.serving import serve
 from natobs.config import Config, load
-from natobs.errors import NatobsError
 from natobs.exposition.agent import Agent
 from natobs.exposition.exposure import public_listeners
 from natobs.kernel.live import LiveMachine
@@ -20,14 +18,24 @@ from natobs.kernel.recorded import RecordedMachine
 
 logger = logging.getLogger(__name__)
 
-_END = frozenset({signal.SIGTERM, signal.SIGINT})
-_SIGNALS = _END | {signal.SIGHUP}
-
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
+_HELP = """Serve what this machine's kernel says about NAT.
 
-@click.command(epilog="Example: natobs agent --listen 127.0.0.1:9650 --textfile /var/lib/prometheus/node-exporter")
+\b
+/metrics   Prometheus text or OpenMetrics
+/          the same for a person
+/healthz, /readyz
+
+SIGHUP reads the configuration again; SIGTERM ends the agent.
+"""
+"""``\\b`` keeps the lines of the paragraph that follows it."""
+
+
+@click.command(
+    help=_HELP, epilog="Example: natobs agent --listen 127.0.0.1:9650 --textfile /var/lib/prometheus/node-exporter"
+)
 @click.option("--config", "config_file", type=_FILE, help="TOML file; without it every setting has its default.")
 @click.option("--check", is_flag=True, help="Only say whether the configuration is right.")
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Instead of agent.listen; may be given again.")
@@ -54,15 +62,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
     log_level: str,
     ready_fd: int | None,
 ) -> None:
-    r"""Serve what this machine's kernel says about NAT.
-
-    \b
-    /metrics   Prometheus text or OpenMetrics
-    /          the same for a person
-    /healthz, /readyz
-
-    SIGHUP reads the configuration again; SIGTERM ends the agent.
-    """
+    """Serve what this machine's kernel says about NAT."""
     logging.basicConfig(format="natobs: %(levelname)s: %(message)s", level=log_level.upper())
     overrides: dict[str, object] = {
         "listen": listen or None,
@@ -95,26 +95,8 @@ def _loader(config_file: Path | None, overrides: dict[str, object]) -> Callable[
 
 
 def _serve(agent: Agent, machine: Machine, ready_fd: int | None) -> NoReturn:
-    # Blocked in every thread and fetched by this one: a handler could interrupt whatever holds a lock that it needs.
-    # The kernel keeps one signal of each kind, so that a storm of SIGHUP is a few reloads.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    agent.start()
-    for address in agent.addresses:
-        logger.info("listening on %s", address)
-    for address, why in public_listeners(machine, agent.addresses):
-        logger.warning("%s is reachable from outside: %s; consider loopback, or --web.config.file", address, why)
-    if ready_fd is not None:
-        with os.fdopen(ready_fd, "w") as ready:
-            ready.write("\n".join(agent.urls))
-    # SIGHUP has the smallest number and is fetched first: without a look at the others it could keep them waiting.
-    while signal.sigwait(_SIGNALS) not in _END and not _END & signal.sigpending():
-        try:
-            agent.reload()
-            logger.info("configuration read again")
-        except NatobsError as error:
-            logger.warning("the configuration stays as it was: %s", error)
-    logger.info("stopping")
-    agent.stop()
-    logging.shutdown()
-    # Not sys.exit, which would wait for every worker whose collector still waits for the kernel.
-    os._exit(0)
+    def warn() -> None:
+        for address, why in public_listeners(machine, agent.addresses):
+            logger.warning("%s is reachable from outside: %s; consider loopback, or --web.config.file", address, why)
+
+    serve(agent, warn, ready_fd)

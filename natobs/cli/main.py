@@ -18,6 +18,8 @@ COMMANDS: dict[str, str] = {
     "down": "End the agent that runs in the background.",
     "generate": "Write the files that follow from the catalogue.",
     "lab": "Build a NAT in network namespaces, with traffic.",
+    "probe": "Probe targets through the NAT, as a service or once.",
+    "reflector": "Answer probes: STAMP, STUN, TCP echo, HTTP.",
     "up": "Run the agent for this host in the background.",
 }
 """Subcommand to the line that ``natobs --help`` prints for it; each is ``natobs.cli.<name>:command``."""

@@ -24,6 +24,8 @@ _BATCH = 512
 """Messages taken from one stream before the others and the ticks get their turn."""
 _BACKLOG_BATCHES = 200
 """A stream that holds more than this at the start is heard further by the thread."""
+_TICK_BATCHES = 4
+"""What is taken at a tick from a stream that cannot be waited for: a bound on what a flood of messages costs."""
 _STOP_SECONDS = 5.0
 _PASSING = frozenset({"busy", "format"})
 """Reasons after which a stream goes on: messages were lost, or one was odd."""
@@ -52,6 +54,8 @@ class Background:
         self._ticks = [_Tick(collector, 0.0) for collector in collectors if isinstance(collector, Ticking)]
         self._selector = selectors.DefaultSelector()
         self._streams: list[Stream] = []
+        self._unpolled: dict[int, tuple[Listening, Stream]] = {}
+        """Streams that are looked at when their collector ticks, by its identity."""
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="natobs-background", daemon=True)
         self._stopping = False
@@ -73,6 +77,8 @@ class Background:
             self._streams.append(stream)
             if stream.fileno() >= 0:
                 self._selector.register(stream.fileno(), selectors.EVENT_READ, (collector, stream))
+            else:
+                self._unpolled[id(collector)] = (collector, stream)
             for _batch in range(_BACKLOG_BATCHES):
                 if not self._deliver(collector, stream):
                     break
@@ -103,6 +109,7 @@ class Background:
         now = time.monotonic()
         for tick in self._ticks:
             if tick.due <= now:
+                self._look(tick.collector)
                 try:
                     tick.collector.tick(self._machine)
                 except KernelError as error:
@@ -112,6 +119,13 @@ class Background:
                 # From now, not from when it was due: after a suspension there is nothing to catch up with.
                 tick.due = now + tick.collector.tick_seconds
         return max(0.0, min(tick.due for tick in self._ticks) - time.monotonic()) if self._ticks else None
+
+    def _look(self, collector: Ticking) -> None:
+        """Deliver what has come to a stream that cannot be waited for."""
+        unpolled = self._unpolled.get(id(collector))
+        for _batch in range(_TICK_BATCHES):
+            if unpolled is None or not self._deliver(*unpolled):
+                return
 
     def _deliver(self, collector: Listening, stream: Stream) -> bool:
         """Hand over a batch of messages; whether there may be more at once."""
@@ -124,6 +138,7 @@ class Background:
             except KernelError as error:
                 collector.miss(error)
                 if error.reason not in _PASSING:
+                    self._unpolled.pop(id(collector), None)
                     with contextlib.suppress(KeyError, ValueError):
                         self._selector.unregister(stream.fileno())
                     return False

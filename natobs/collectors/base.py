@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from natobs.catalogue.types import Metric, Sample
+from natobs.catalogue.types import HistogramSample, HistogramValue, Metric, Sample
 from natobs.errors import KernelError
 from natobs.kernel.machine import Machine, StreamName
 
@@ -41,10 +41,15 @@ class Reading:
 
     samples: list[Sample] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    distributions: list[HistogramSample] = field(default_factory=list)
 
     def add(self, metric: Metric, value: float, *labels: str) -> None:
         """Append one sample."""
         self.samples.append(metric.sample(value, *labels))
+
+    def add_distribution(self, metric: Metric, value: HistogramValue, *labels: str) -> None:
+        """Append one histogram."""
+        self.distributions.append(metric.distribution(value, *labels))
 
     @contextmanager
     def part(self) -> Iterator[None]:
@@ -130,12 +135,14 @@ class Outcome:
         samples: what it saw.
         gaps: what it could not see, and why.
         seconds: wall-clock duration.
+        distributions: the histograms that it saw.
     """
 
     collector: str
     samples: tuple[Sample, ...]
     gaps: tuple[Gap, ...]
     seconds: float
+    distributions: tuple[HistogramSample, ...] = ()
 
     @property
     def success(self) -> bool:
@@ -153,4 +160,10 @@ def run(collector: Collector, machine: Machine) -> Outcome:
     except Exception as error:
         logger.exception("collector %s failed", collector.name)
         reading = Reading(gaps=[Gap("error", f"{type(error).__name__}: {error}")])
-    return Outcome(collector.name, tuple(reading.samples), tuple(reading.gaps), time.monotonic() - start)
+    return Outcome(
+        collector.name,
+        tuple(reading.samples),
+        tuple(reading.gaps),
+        time.monotonic() - start,
+        tuple(reading.distributions),
+    )

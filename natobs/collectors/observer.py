@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from natobs import __version__
 from natobs.catalogue.metrics import agent as metric
-from natobs.catalogue.types import Sample
+from natobs.catalogue.types import AnySample
 from natobs.collectors import registry
 from natobs.collectors.background import Background
 from natobs.collectors.base import Collector
@@ -76,7 +76,7 @@ class Observer:
         return self._runner.collect(limit)
 
 
-def samples_of(snapshot: Snapshot) -> Iterator[Sample]:
+def samples_of(snapshot: Snapshot) -> Iterator[AnySample]:
     """Every sample of a round, after those that say how each collector fared."""
     yield metric.BUILD.sample(1, __version__, platform.python_version())
     for outcome in snapshot.outcomes:
@@ -85,6 +85,7 @@ def samples_of(snapshot: Snapshot) -> Iterator[Sample]:
         for reason in sorted({gap.reason for gap in outcome.gaps}):
             yield metric.COLLECTOR_UNAVAILABLE.sample(1, outcome.collector, reason)
         yield from outcome.samples
+        yield from outcome.distributions
 
 
 def _check(config: Config) -> None:

@@ -18,6 +18,7 @@ from natobs.collectors.protocols import ProtocolsCollector
 from natobs.collectors.routing import RoutingCollector
 from natobs.collectors.softnet import SoftnetCollector
 from natobs.collectors.sysctls import SysctlsCollector
+from natobs.collectors.taps import TapsCollector
 from natobs.config import Config
 
 
@@ -56,6 +57,7 @@ ALL: tuple[Entry, ...] = (
         lambda config: config.firewall.max_series,
     ),
     Entry("kernel_log", lambda config: KernelLogCollector()),
+    Entry("taps", lambda config: TapsCollector(config.nat), lambda config: config.nat),
     Entry("sysctls", lambda config: SysctlsCollector()),
     Entry("self", lambda config: SelfCollector()),
 )

@@ -77,8 +77,7 @@ class Agent:
     @property
     def urls(self) -> tuple[str, ...]:
         """Where a browser finds the page; empty before :meth:`start`."""
-        scheme = "https" if self._server.encrypts else "http"
-        return tuple(f"{scheme}://{address}/" for address in self.addresses)
+        return self._server.urls
 
     def start(self) -> None:
         """Bind, then look once, then be ready.

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import h11
 
 from natobs.exposition.limits import Limits
-from natobs.exposition.messages import Request, Response, plain, time_limit
+from natobs.exposition.messages import Body, Request, Response, plain, time_limit
 from natobs.exposition.policy import Policy
 
 READ_SIZE = 4096
@@ -63,6 +63,9 @@ class Connection:
         self.busy = False
         """Whether a complete request is being answered."""
         self._head_only = False
+        self._client = _plain_address(writer.get_extra_info("peername"))
+        self._sent = 0
+        self._ends = asyncio.get_running_loop().time() + limits.life
         # Nothing is left in the transport when a write returns: the next step has its own deadline.
         writer.transport.set_write_buffer_limits(high=1, low=0)
 
@@ -94,7 +97,7 @@ class Connection:
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 self._http.receive_data(await self._reader.read(READ_SIZE))
-            return _request(event, self._limits.scrape) if isinstance(event, h11.Request) else None
+            return _request(event, self._limits.scrape, self._client) if isinstance(event, h11.Request) else None
         except h11.RemoteProtocolError as error:
             return plain(HTTPStatus(error.error_status_hint), str(error))
         except ValueError as error:
@@ -123,6 +126,8 @@ class Connection:
     async def _idle(self) -> float | None:
         """Wait for the first byte of another request; return the deadline of its head, None for no more requests."""
         loop = asyncio.get_running_loop()
+        if loop.time() > self._ends or self._sent > self._limits.sent_size:
+            return None
         if not self._http.trailing_data[0]:
             if not self._may_idle():
                 return None
@@ -144,7 +149,8 @@ class Connection:
         reason = HTTPStatus(response.status).phrase
         head = h11.Response(status_code=response.status, headers=headers, reason=reason)
         data = self._http.send(head) or b""
-        body = b"" if self._head_only else response.body
+        body: Body = b"" if self._head_only else response.body
+        self._sent += len(body)
         try:
             async with asyncio.timeout(self._limits.write):
                 for start in range(0, len(body), _WRITE_SIZE):
@@ -174,7 +180,12 @@ class Connection:
                 remaining -= len(data)
 
 
-def _request(event: h11.Request, longest: float) -> Request:
+def _plain_address(peer: tuple[str, int] | None) -> str:
+    """The address of a peer; an IPv4 one that reached an IPv6 socket as what it is (RFC 4291, 2.5.5.2)."""
+    return peer[0].removeprefix("::ffff:").partition("%")[0] if peer else ""
+
+
+def _request(event: h11.Request, longest: float, client: str) -> Request:
     headers: dict[str, str] = {}
     for name_bytes, value_bytes in event.headers:
         name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
@@ -184,7 +195,7 @@ def _request(event: h11.Request, longest: float) -> Request:
         parts = urlsplit(target)
         target = f"{parts.path or '/'}?{parts.query}"
     path, _, query = target.partition("?")
-    return Request(event.method.decode("latin-1"), unquote(path), query, headers, time_limit(headers, longest))
+    return Request(event.method.decode("latin-1"), unquote(path), query, headers, time_limit(headers, longest), client)
 
 
 def _http_date(seconds: float) -> str:

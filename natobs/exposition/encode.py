@@ -13,9 +13,10 @@ CPU, a third to a half of what node_exporter spends on a whole scrape; this take
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
-from natobs.catalogue.types import Kind, Metric, Sample
+from natobs.catalogue.types import AnySample, HistogramValue, Kind, Metric
 from natobs.exposition.negotiate import MediaType, prefer_media_type
 
 TEXT = MediaType("text/plain", "0.0.4")
@@ -31,7 +32,8 @@ class Encoded(NamedTuple):
     Args:
         body: UTF-8 text in the format that ``content_type`` names.
         content_type: for the header of the same name.
-        dropped: samples left out because their labels had been seen before, or were not as many as the metric has.
+        dropped: samples left out because their labels had been seen before, or were not as many as the metric has,
+            or because a histogram had a plain value or the wrong number of counts.
     """
 
     body: bytes
@@ -39,7 +41,7 @@ class Encoded(NamedTuple):
     dropped: int
 
 
-def encode(samples: Iterable[Sample], accept: str = "") -> Encoded:
+def encode(samples: Iterable[AnySample], accept: str = "") -> Encoded:
     """Encode samples in the format that an ``Accept`` header prefers; text 0.0.4 when it is empty.
 
     Families are sorted by name. Of samples with the same name and labels the first is kept.
@@ -51,7 +53,11 @@ def encode(samples: Iterable[Sample], accept: str = "") -> Encoded:
     for metric in sorted(families, key=lambda metric: metric.name):
         parts.append(_openmetrics_head(metric) if openmetrics else _text_head(metric))
         name = metric.name
-        parts += [f"{name}{labels} {_number(value)}\n" for labels, value in families[metric].items()]
+        for labels, value in families[metric].items():
+            if isinstance(value, HistogramValue):
+                parts += _histogram(metric, labels, value)
+            else:
+                parts.append(f"{name}{labels} {_number(value)}\n")
     if openmetrics:
         parts.append("# EOF\n")
     # All our names are within the old character set: any escaping scheme leaves them as "underscores" does.
@@ -63,12 +69,13 @@ def encode(samples: Iterable[Sample], accept: str = "") -> Encoded:
     )
 
 
-def _group(samples: Iterable[Sample]) -> tuple[dict[Metric, dict[str, float]], int]:
+def _group(samples: Iterable[AnySample]) -> tuple[dict[Metric, dict[str, float | HistogramValue]], int]:
     """Sort values by metric and rendered labels; also return the number of samples that found no place."""
-    families: dict[Metric, dict[str, float]] = {}
+    families: dict[Metric, dict[str, float | HistogramValue]] = {}
     dropped = 0
     for metric, labels, value in samples:
-        if len(labels) != len(metric.labels):
+        counts = len(value.counts) if isinstance(value, HistogramValue) else 1
+        if len(labels) != len(metric.labels) or counts != len(metric.buckets) + 1:
             dropped += 1
             continue
         rendered = _labels(metric, labels) if labels else ""
@@ -83,14 +90,41 @@ def _group(samples: Iterable[Sample]) -> tuple[dict[Metric, dict[str, float]], i
 @lru_cache(maxsize=4096)
 def _labels(metric: Metric, labels: tuple[str, ...]) -> str:
     """Render a label set. Most come back at every scrape: the cache saves half of an encoding."""
-    pairs = [f'{name}="{_escape_label(text)}"' for name, text in zip(metric.label_names, labels, strict=True)]
+    pairs = [f'{name}="{escape_label(text)}"' for name, text in zip(metric.label_names, labels, strict=True)]
     return f"{{{','.join(pairs)}}}"
+
+
+def _histogram(metric: Metric, labels: str, value: HistogramValue) -> list[str]:
+    """Write the series of one histogram: cumulative buckets, then the sum, then the count.
+
+    An OpenMetrics exemplar would follow the number of its bucket.
+    """
+    heads, sum_head, count_head = _histogram_heads(metric, labels)
+    total = 0
+    lines: list[str] = []
+    for head, total in zip(heads, accumulate(value.counts), strict=True):
+        lines.append(f"{head}{total}\n")
+    lines += (f"{sum_head}{_number(value.sum)}\n", f"{count_head}{total}\n")
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def _histogram_heads(metric: Metric, labels: str) -> tuple[tuple[str, ...], str, str]:
+    """Render everything of a histogram but its numbers.
+
+    Bounds are written as OpenMetrics wants them (``1.0``) in both formats: to Prometheus 2 another spelling would be
+    another series.
+    """
+    rest = f",{labels[1:]}" if labels else "}"
+    bounds = [*(repr(float(bound)) for bound in metric.buckets), "+Inf"]
+    buckets = tuple(f'{metric.name}_bucket{{le="{bound}"{rest} ' for bound in bounds)
+    return buckets, f"{metric.name}_sum{labels} ", f"{metric.name}_count{labels} "
 
 
 @lru_cache(maxsize=1024)
 def _text_head(metric: Metric) -> str:
     # The text format has no info type: such a metric is a gauge with the value 1.
-    kind = "counter" if metric.kind is Kind.COUNTER else "gauge"
+    kind = "gauge" if metric.kind is Kind.INFO else metric.kind.value
     text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {metric.name} {text}\n# TYPE {metric.name} {kind}\n"
 
@@ -99,10 +133,11 @@ def _text_head(metric: Metric) -> str:
 def _openmetrics_head(metric: Metric) -> str:
     family = metric.family
     unit = f"# UNIT {family} {metric.unit}\n" if metric.unit else ""
-    return f"# HELP {family} {_escape_label(metric.help)}\n# TYPE {family} {metric.kind.value}\n{unit}"
+    return f"# HELP {family} {escape_label(metric.help)}\n# TYPE {family} {metric.kind.value}\n{unit}"
 
 
-def _escape_label(text: str) -> str:
+def escape_label(text: str) -> str:
+    """A label's value as it stands between the quotes of both formats."""
     if not text.isascii():
         # A lone surrogate (an undecodable byte of a kernel string) cannot be encoded.
         text = text.encode("utf-8", "replace").decode()

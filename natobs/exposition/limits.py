@@ -3,6 +3,7 @@
 Knows numbers only. All times are in seconds, all sizes in bytes.
 """
 
+import math
 from dataclasses import dataclass
 
 
@@ -23,6 +24,8 @@ class Limits:
         idle: between two requests. Above the usual scrape interval of a minute, so that a scraper
             need not repeat the TLS handshake; idle connections make room when the places are taken.
         write: for one response. A scraper gives up after 10 s by default; slower readers are broken or hostile.
+        life: of a connection; after it, no further request is waited for.
+        sent_size: of all bodies on one connection; after it, likewise.
         linger: for the rest of a request that was refused while it was still being sent.
         scrape: for the handler, where the scraper gives no time limit; also the most that it can give.
             Prometheus' default of 10 s less the margin.
@@ -40,6 +43,8 @@ class Limits:
     handshake: float = 5.0
     idle: float = 75.0
     write: float = 30.0
+    life: float = math.inf
+    sent_size: float = math.inf
     linger: float = 1.0
     scrape: float = 9.5
     grace: float = 0.25

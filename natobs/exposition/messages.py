@@ -27,6 +27,7 @@ class Request:
         query: as it came, without the question mark.
         headers: names in lower case; values of repeated fields joined by a comma.
         deadline: seconds that the handler may take from the moment it is called.
+        client: numeric address of whoever asks.
     """
 
     method: str
@@ -34,6 +35,15 @@ class Request:
     query: str
     headers: Mapping[str, str]
     deadline: float
+    client: str = ""
+
+
+class Body(Protocol):
+    """The bytes of a response; ``bytes``, or something that makes them as they are sent."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +52,14 @@ class Response:
 
     Args:
         status: of RFC 9110.
-        body: uncompressed. The same object returned to many scrapers is compressed once.
+        body: uncompressed. The same ``bytes`` returned to many scrapers are compressed once; what is no ``bytes`` is
+            never compressed.
         content_type: with its parameters.
         headers: further fields.
     """
 
     status: int
-    body: bytes
+    body: Body
     content_type: str
     headers: tuple[tuple[str, str], ...] = field(default=())
 

@@ -17,13 +17,14 @@ from itertools import groupby
 from natobs import __version__
 from natobs.catalogue.slis import ALL as SLIS
 from natobs.catalogue.slis import Sli
-from natobs.catalogue.types import Kind, Metric, Sample
+from natobs.catalogue.types import HistogramSample, Kind, Metric, Sample
 from natobs.collectors.base import Gap, Outcome, Telling
 from natobs.collectors.observer import Observer
 from natobs.collectors.runner import Snapshot
 from natobs.exposition.humanize import amount, span
 from natobs.exposition.messages import Request, Response
 from natobs.exposition.page_style import STYLE
+from natobs.exposition.quantile import quantile
 
 _REFRESH_SECONDS = 5
 _FRESH_SECONDS = 1.0
@@ -98,12 +99,20 @@ class Values:
         self._samples: dict[Metric, list[Sample]] = {}
         for sample in _all(latest):
             self._samples.setdefault(sample.metric, []).append(sample)
+        self._distributions: dict[Metric, list[HistogramSample]] = {}
+        for outcome in latest.outcomes:
+            for distribution in outcome.distributions:
+                self._distributions.setdefault(distribution.metric, []).append(distribution)
         self._before = {(sample.metric, sample.labels): sample.value for sample in _all(base)} if base else {}
         self._seconds = latest.time - base.time if base else 0.0
 
     def of(self, metric: Metric) -> Sequence[Sample]:
         """Every sample of a metric, in the collector's order."""
         return self._samples.get(metric, ())
+
+    def distributions_of(self, metric: Metric) -> Sequence[HistogramSample]:
+        """Every series of a histogram, in the collector's order."""
+        return self._distributions.get(metric, ())
 
     def rate(self, sample: Sample) -> float | None:
         """Increase per second; None for gauges, without an earlier value, and after a reset."""
@@ -145,12 +154,15 @@ def _sli(sli: Sli, values: Values, sources: dict[Metric, str]) -> Iterator[str]:
 def _metric(metric: Metric, values: Values, sources: dict[Metric, str]) -> Iterator[str]:
     samples = values.of(metric)
     name = f'<span title="{escape(metric.help)}">{escape(_short(metric))}</span>'
-    if not samples:
+    distributions = values.distributions_of(metric)
+    yield from (_distribution(name, distribution) for distribution in distributions)
+    if not samples and not distributions:
         why = _why(sources.get(metric), values.outcomes)
         yield (
             f'<tr><th>{name}</th><td class="number unknown">UNKNOWN</td><td></td></tr>'
             f'<tr class="of"><td colspan="3" class="why dim">{escape(why)}</td></tr>'
         )
+    if not samples:
         return
     if len(samples) == 1:
         yield _row(f'{name} <span class="dim">{_labels(samples[0])}</span>', samples[0], values)
@@ -172,6 +184,18 @@ def _row(name: str, sample: Sample, values: Values, kind: str = "") -> str:
     return (
         f'<tr class="{kind}"><th>{name}</th><td class="number">{_value(sample)}</td>'
         f'<td class="number">{"" if rate is None else _per_second(sample.metric, rate)}</td></tr>'
+    )
+
+
+def _distribution(name: str, sample: HistogramSample) -> str:
+    """Median and 99th percentile since the agent started, and of how many values."""
+    labels = " ".join(escape(label) for label in sample.labels)
+    middle, high = quantile(sample, 0.5), quantile(sample, 0.99)
+    unit = _unit(sample.metric)
+    shown = "nothing yet" if middle is None or high is None else f"{amount(middle, unit)}, p99 {amount(high, unit)}"
+    return (
+        f'<tr><th>{name} <span class="dim">{labels}</span></th>'
+        f'<td class="number">{shown}</td><td class="number">of {amount(sum(sample.value.counts))}</td></tr>'
     )
 
 
@@ -228,7 +252,8 @@ def _collectors(outcomes: Iterable[Outcome]) -> Iterator[str]:
         state = "nothing here" if nothing else "good" if outcome.success else '<span class="unknown">incomplete</span>'
         yield (
             f"<tr><th>{escape(outcome.collector)}</th><td>{state}</td>"
-            f'<td class="number">{len(outcome.samples)} values</td><td class="number">{span(outcome.seconds)}</td></tr>'
+            f'<td class="number">{len(outcome.samples) + len(outcome.distributions)} values</td>'
+            f'<td class="number">{span(outcome.seconds)}</td></tr>'
         )
         for gap in outcome.gaps:
             yield f'<tr class="of"><td colspan="4" class="why dim">{escape(_sentence(gap))}</td></tr>'

@@ -49,9 +49,14 @@ class Renderer:
         except Exception:  # noqa: BLE001 - the boundary to the handlers: logged whole, answered for with 500
             _log.exception("no answer to %s %s", request.method, request.path)
             return plain(HTTPStatus.INTERNAL_SERVER_ERROR, "the agent could not make this page; its log says why")
-        if len(response.body) >= _WORTHWHILE and accepts_gzip(request.headers.get("accept-encoding", "")):
+        body = response.body
+        if (
+            isinstance(body, bytes)
+            and len(body) >= _WORTHWHILE
+            and accepts_gzip(request.headers.get("accept-encoding", ""))
+        ):
             headers = (*response.headers, ("Content-Encoding", "gzip"))
-            return replace(response, body=self._compress(response.body), headers=headers)
+            return replace(response, body=self._compress(body), headers=headers)
         return response
 
     def _compress(self, body: bytes) -> bytes:

@@ -77,6 +77,12 @@ class Server:
         """Connections that hold a place now; never more than ``limits.connections``."""
         return len(self._open)
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where a browser finds it; empty until :meth:`start`."""
+        scheme = "https" if self.encrypts else "http"
+        return tuple(f"{scheme}://{address}/" for address in self.addresses)
+
     def start(self) -> None:
         """Bind every address and begin to serve.
 

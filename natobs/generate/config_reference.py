@@ -1,4 +1,4 @@
-"""``docs/config.md``: every key of the configuration file, from the fields and their help texts."""
+"""``docs/config.md`` and ``docs/probe-config.md``: every key of both files, from the fields and their help texts."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from msgspec import inspect
 
 from natobs.config import Config, Prefix
 from natobs.generate import markdown
+from natobs.probe_config import ProbeFile
 
 _INTRO = """`natobs agent --config FILE` reads TOML. Every key has a default that suits an ordinary NAT VM, so no
 file is needed. An unknown key is an error: `natobs agent --config FILE --check` says whether a file is right.
@@ -14,10 +15,19 @@ file is needed. An unknown key is an error: `natobs agent --config FILE --check`
 SIGHUP has the agent read the file again; a wrong one changes nothing. What the options of the command line say stays.
 `agent.listen`, `agent.max_connections` and `agent.scrape_limit_seconds` take a restart, and the log says so."""
 
+_PROBE_INTRO = """`natobs probe --config FILE` reads TOML. Every `[[probe]]` sends one kind of packet or request to its
+targets; `expect` says what counts as success. An unknown key is an error: `natobs probe --config FILE --check` says
+whether a file is right. [probes/](../probes/README.md) holds files to begin with."""
+
 
 def page() -> str:
-    """The text of the page."""
+    """The agent's configuration."""
     return markdown.page("Configuration", _INTRO, _tables("", Config))
+
+
+def probe_page() -> str:
+    """The probe file."""
+    return markdown.page("Probe files", _PROBE_INTRO, _tables("", ProbeFile))
 
 
 def _tables(prefix: str, section: type[msgspec.Struct]) -> Iterator[str]:
@@ -27,11 +37,10 @@ def _tables(prefix: str, section: type[msgspec.Struct]) -> Iterator[str]:
         plain, schema = _unwrap(field.type)
         path = f"{prefix}{field.encode_name}"
         if isinstance(plain, inspect.StructType):
-            nested.append((f"{path}", plain.cls, ""))
-        elif isinstance(plain, inspect.DictType):
-            value, _schema = _unwrap(plain.value_type)
-            assert isinstance(value, inspect.StructType)
-            nested.append((f"{path}.NAME", value.cls, str(schema.get("description", ""))))
+            nested.append((f"[{path}]", plain.cls, ""))
+        elif isinstance(value := _value_type(plain), inspect.StructType):
+            name = f"[{path}.NAME]" if isinstance(plain, inspect.DictType) else f"[[{path}]]"
+            nested.append((name, value.cls, str(schema.get("description", ""))))
         else:
             default = "required" if field.required else f"`{_literal(field.default)}`"
             keys.append([f"`{field.encode_name}`", _type(plain), default, str(schema.get("description", ""))])
@@ -39,15 +48,25 @@ def _tables(prefix: str, section: type[msgspec.Struct]) -> Iterator[str]:
         yield markdown.table(["key", "type", "default", "meaning"], keys)
     for path, struct, help_text in nested:
         intro = (struct.__doc__ or "").strip()
-        yield f"## `[{path}]`\n"
+        yield f"## `{path}`\n"
         yield f"{' '.join(filter(None, (intro, help_text)))}\n"
-        yield from _tables(f"{path}.", struct)
+        yield from _tables(f"{path.strip('[]')}.", struct)
 
 
 def _fields(section: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
     info = inspect.type_info(section)
     assert isinstance(info, inspect.StructType)
     return info.fields
+
+
+def _value_type(kind: inspect.Type) -> inspect.Type | None:
+    """What the values of a table or an array are."""
+    match kind:
+        case inspect.DictType():
+            return _unwrap(kind.value_type)[0]
+        case inspect.VarTupleType():
+            return _unwrap(kind.item_type)[0]
+    return None
 
 
 def _unwrap(kind: inspect.Type) -> tuple[inspect.Type, dict[str, object]]:
@@ -60,26 +79,34 @@ def _unwrap(kind: inspect.Type) -> tuple[inspect.Type, dict[str, object]]:
 
 def _type(kind: inspect.Type) -> str:
     match kind:
-        case inspect.IntType():
-            return f"whole number{_range(kind.ge, kind.le)}"
-        case inspect.FloatType():
-            return f"number{_range(kind.ge, kind.le)}"
+        case inspect.IntType() | inspect.FloatType():
+            words = ("whole " if isinstance(kind, inspect.IntType) else "") + f"number{_range(kind.ge, kind.le)}"
         case inspect.StrType():
-            return "text"
+            words = "text"
         case inspect.BoolType():
-            return "`true` or `false`"
+            words = "`true` or `false`"
         case inspect.VarTupleType():
-            return f"list of {_type(_unwrap(kind.item_type)[0])}"
+            words = f"list of {_type(_unwrap(kind.item_type)[0])}"
+        case inspect.DictType():
+            words = f"table of {_type(_unwrap(kind.value_type)[0])}"
+        case inspect.LiteralType():
+            words = ", ".join(f'`"{value}"`' for value in kind.values)
         case inspect.CustomType() if kind.cls is Prefix:
-            return "IP prefix"
-    raise TypeError(f"no words for {kind}")
+            words = "IP prefix"
+        case _:
+            raise TypeError(f"no words for {kind}")
+    return words
 
 
 def _range(low: float | None, high: float | None) -> str:
-    return "" if low is None else f" from {low:g}" if high is None else f", {low:g} to {high:g}"
+    return "" if low is None else f" from {low:.12g}" if high is None else f", {low:.12g} to {high:.12g}"
 
 
 def _literal(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_literal(item) for item in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is msgspec.NODEFAULT:  # made anew for each file
+        return "{}"
     return str(value) if isinstance(value, int | float) else f'"{value}"'

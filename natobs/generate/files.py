@@ -17,6 +17,7 @@ def docs() -> Files:
     return {
         "docs/metrics.md": metric_reference.page(),
         "docs/config.md": config_reference.page(),
+        "docs/probe-config.md": config_reference.probe_page(),
         "docs/errors.md": error_reference.page(),
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 
-from natobs.catalogue import metrics
+from natobs.catalogue import metrics as package
 from natobs.catalogue.types import Label, Metric, metrics_of
 from natobs.generate import markdown
 
@@ -20,16 +20,17 @@ def page() -> str:
 
 def modules() -> list[ModuleType]:
     """The modules of the catalogue that define metrics, by name."""
-    names = sorted(info.name for info in pkgutil.iter_modules(metrics.__path__))
-    return [import_module(f"{metrics.__name__}.{name}") for name in names]
+    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    return [import_module(f"{package.__name__}.{name}") for name in names]
 
 
 def _sections() -> Iterator[str]:
     for module in modules():
         yield f"## {module.__name__.rpartition('.')[2].replace('_', ' ').capitalize()}\n"
         yield f"{(module.__doc__ or '').strip().partition(chr(10))[0]}\n"
-        rows = [_row(metric) for metric in metrics_of(module)]
-        yield markdown.table(["metric", "kind", "labels", "meaning", "read from"], rows)
+        metrics = list(metrics_of(module))
+        yield markdown.table(["metric", "kind", "labels", "meaning", "read from"], map(_row, metrics))
+        yield from (_buckets(metric) for metric in metrics if metric.buckets)
 
 
 def _row(metric: Metric) -> list[str]:
@@ -46,3 +47,8 @@ def _row(metric: Metric) -> list[str]:
 def _label(label: Label) -> str:
     values = ", ".join(f"`{value}`" for value in label.domain) or f"bounded by {label.bound}"
     return f"`{label.name}`: {label.help} ({values})"
+
+
+def _buckets(metric: Metric) -> str:
+    bounds = ", ".join(f"{bound:.7f}".rstrip("0").rstrip(".") for bound in metric.buckets)
+    return f"Upper bounds of the buckets of `{metric.name}`: {bounds}, +Inf.\n"

@@ -1,4 +1,4 @@
-"""Streams of this machine: the kernel log and the events of rtnetlink, as single messages.
+"""Streams of this machine: the kernel log, the events of rtnetlink and probe packets, as single messages.
 
 Sources: Documentation/ABI/testing/dev-kmsg, include/uapi/linux/rtnetlink.h.
 Reading never blocks; messages that the kernel threw away are reported, not hidden.
@@ -10,9 +10,11 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Callable
 
 from natobs.errors import UnavailableError
 from natobs.kernel import netlink
+from natobs.kernel.live_tap import ProbePackets
 from natobs.kernel.machine import FROM_NOW_ON, Stream, StreamName, unavailable
 
 _RECORD_BYTES = 8 * 1024
@@ -32,13 +34,17 @@ def open_stream(name: StreamName) -> Stream:
         UnavailableError: the kernel has no such stream, or does not let this process hear it.
     """
     try:
-        return KernelLog() if name is StreamName.KERNEL_LOG else RouteEvents()
+        return _OPEN[name]()
     except OSError as error:
-        hint = "needs CAP_SYSLOG" if name is StreamName.KERNEL_LOG else ""
-        raise unavailable(_WHAT[name], error.errno or 0, hint) from error
+        raise unavailable(_WHAT[name], error.errno or 0, _HINTS.get(name, "")) from error
 
 
-_WHAT = {StreamName.KERNEL_LOG: "/dev/kmsg", StreamName.ROUTE_EVENTS: "rtnetlink events"}
+_WHAT = {
+    StreamName.KERNEL_LOG: "/dev/kmsg",
+    StreamName.ROUTE_EVENTS: "rtnetlink events",
+    StreamName.PROBE_PACKETS: "probe packets",
+}
+_HINTS = {StreamName.KERNEL_LOG: "needs CAP_SYSLOG", StreamName.PROBE_PACKETS: "needs CAP_NET_RAW"}
 
 
 class KernelLog:
@@ -110,3 +116,10 @@ class RouteEvents:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+_OPEN: dict[StreamName, Callable[[], Stream]] = {
+    StreamName.KERNEL_LOG: KernelLog,
+    StreamName.ROUTE_EVENTS: RouteEvents,
+    StreamName.PROBE_PACKETS: ProbePackets,
+}

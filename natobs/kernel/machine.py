@@ -118,6 +118,7 @@ class StreamName(Enum):
 
     KERNEL_LOG = "kmsg"
     ROUTE_EVENTS = "route-events"
+    PROBE_PACKETS = "probe-packets"
 
 
 FROM_NOW_ON = b""
@@ -128,7 +129,7 @@ class Stream(Protocol):
     """Something that the kernel writes as it happens."""
 
     def fileno(self) -> int:
-        """A file descriptor that polls readable when there is news, or -1 when there never will be."""
+        """A file descriptor that polls readable when there is news; -1 where one has to look now and then."""
 
     def read(self) -> bytes | None:
         """The next message, or None when there is none now; :data:`FROM_NOW_ON` once after each opening.

@@ -195,6 +195,9 @@ def _internet(topology: Topology) -> HostPlan:
             lines.append(_route(topology.outside_network(family), nth(topology.transit_network(family), 1)))
         else:
             lines.append(_address(topology.outside_network(family), 1, "eth0"))
+        if family == 6:  # noqa: PLR2004  an IP version
+            # IPv6 answers with an ICMP error even where it does not forward (ip6_pkt_discard)
+            lines.append(f"route add blackhole {topology.server_network(family)}")
     sysctls = (
         # Not a router: what is sent to an address that nobody has is dropped without an ICMP error (the dead address).
         *_sysctls(topology, forwarding=False),

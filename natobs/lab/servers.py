@@ -5,6 +5,7 @@ TCP 80, 443  one HTTP answer that says who asked: ``{"peer": "203.0.113.10", ...
 TCP 7        echo (RFC 862); holds a connection as long as its client does
 UDP 7        answers each datagram with a line that says who asked (the same JSON)
 UDP 9        discard (RFC 863): reads and never answers
+UDP 4007     echo (RFC 862): each datagram comes back as it is
 UDP 53       DNS: an A or AAAA question for any name gets the server's own address,
              a name that starts with ``missing`` gets NXDOMAIN
 ===========  =====================================================================
@@ -30,6 +31,7 @@ from typing import cast
 HTTP_PORTS = (80, 443)
 ECHO_PORT = 7
 DISCARD_PORT = 9
+DATAGRAM_ECHO_PORT = 4007
 DNS_PORT = 53
 
 _BACKLOG = 16384
@@ -91,6 +93,8 @@ class _Udp(asyncio.DatagramProtocol):
         assert self._transport is not None
         if self._local[1] == ECHO_PORT:
             self._transport.sendto(who(addr, self._local), addr)
+        elif self._local[1] == DATAGRAM_ECHO_PORT:
+            self._transport.sendto(data, addr)
         elif self._local[1] == DNS_PORT:
             answer = dns_answer(data, self._local[0])
             if answer is not None:
@@ -154,7 +158,7 @@ async def serve(addresses: list[str]) -> None:
         for port in HTTP_PORTS:
             await asyncio.start_server(_http, address, port, backlog=_BACKLOG, limit=_HEAD_BYTES)
         await asyncio.start_server(_echo, address, ECHO_PORT, backlog=_BACKLOG)
-        for port in (ECHO_PORT, DISCARD_PORT, DNS_PORT):
+        for port in (ECHO_PORT, DISCARD_PORT, DATAGRAM_ECHO_PORT, DNS_PORT):
             await loop.create_datagram_endpoint(partial(_Udp, address, port), local_addr=(address, port))
     _watch_pings()
     sys.stdout.write("ready\n")

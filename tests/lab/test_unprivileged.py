@@ -56,15 +56,19 @@ def test_conntrack_counters_come_from_procfs_and_agree_with_conntrack_tools(
     assert scrape.value("natobs_conntrack_entries_limit") == int(limit)
 
 
-def test_only_the_firewall_is_missing_and_it_says_why(nat: Host, agents: tuple[AgentInLab, AgentInLab]) -> None:
+def test_only_the_firewall_and_flowtables_are_missing_and_it_says_why(
+    nat: Host, agents: tuple[AgentInLab, AgentInLab]
+) -> None:
     full, poor = (agent.scrape() for agent in agents)
     expected = full.by("natobs_collector_success", "collector")
-    assert expected["firewall"] == 1
-    assert poor.by("natobs_collector_success", "collector") == expected | {"firewall": 0}
-    assert poor.value("natobs_collector_unavailable", collector="firewall", reason="permission") == 1
+    assert expected["firewall"] == expected["taps"] == 1
+    assert poor.by("natobs_collector_success", "collector") == expected | {"firewall": 0, "taps": 0}
+    for collector in ("firewall", "taps"):
+        assert poor.value("natobs_collector_unavailable", collector=collector, reason="permission") == 1
+    assert poor.value("natobs_tap_listening") == 1
     lost = {series[0] for series in full.series.keys() - poor.series.keys() if not about_outcomes(series)}
     assert "natobs_firewall_rule_packets_total" in lost
-    assert all(name.startswith("natobs_firewall_") for name in lost)
+    assert {name for name in lost if not name.startswith("natobs_firewall_")} == {"natobs_nat_flowtables"}
     assert "CAP_NET_ADMIN" in traffic.fetch(nat, f"http://127.0.0.1:{POOR_PORT}/")
 
 

@@ -1,0 +1,1 @@
+"""Synthetic probes: what a host behind the NAT lives through, timed by the kernel."""

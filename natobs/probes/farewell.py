@@ -1,0 +1,41 @@
+"""Ends connections as well-behaved clients do: FIN, and a while for what is still under way.
+
+``close`` alone answers data that comes later (a banner, a TLS session ticket)
+with RST, and so would every probe of such a service: resets in somebody's
+statistics, and for some middleboxes a reason to forget or to block. So our half
+is shut, and the socket is kept until others push it out. Costs at most
+``MOST`` descriptors.
+"""
+
+import contextlib
+import socket
+from collections import deque
+
+MOST = 128
+_DRAINED = 65_536
+
+
+class Farewell:
+    """Sockets whose sending half is shut; shared by the probers of a kind."""
+
+    def __init__(self) -> None:
+        self._leaving: deque[socket.socket] = deque()
+
+    def leave(self, opened: socket.socket) -> None:
+        """Say goodbye; the socket is no longer the caller's."""
+        with contextlib.suppress(OSError):  # reset meanwhile
+            opened.shutdown(socket.SHUT_WR)
+        self._leaving.append(opened)
+        while len(self._leaving) > MOST:
+            _end(self._leaving.popleft())
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._leaving:
+            _end(self._leaving.popleft())
+
+
+def _end(opened: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        opened.recv(_DRAINED)  # what lies unread turns close into RST
+    opened.close()

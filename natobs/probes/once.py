@@ -1,0 +1,73 @@
+"""Attempts beside any plan: some targets, some times, then the end.
+
+Knows the engine; refuses to know who asked and how the answer is shown.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from natobs.probes.engine import Engine
+from natobs.probes.environment import Environment
+from natobs.probes.model import Attempt, Target
+from natobs.probes.plan import Plan
+from natobs.probes.registry import KindByName
+from natobs.probes.resolve import Resolver
+
+_RESOLVE_SECONDS = 60.0
+_RATE = 1e6
+"""Nobody plans here: whoever calls decides how many attempts there are."""
+
+
+class Unnoticed:
+    """Notices that nobody reads."""
+
+    def late(self, target: Target) -> None:
+        """Nothing."""
+
+    def clock_reject(self, target: Target) -> None:
+        """Nothing."""
+
+    def observed(self, target: Target, address: str) -> None:
+        """Nothing."""
+
+
+def run(
+    targets: Sequence[Target],
+    kinds: KindByName,
+    report: Callable[[Attempt], None],
+    *,
+    count: int = 1,
+    interval: float = 1.0,
+) -> None:
+    """Attempt every target so many times, and return when the last attempt has ended. Blocks.
+
+    Args:
+        targets: with ``retries`` of 0; attempts at one target never overlap.
+        kinds: finds a kind by its name; used by nobody else meanwhile.
+        report: called with each attempt as it ends.
+        count: attempts at each target.
+        interval: seconds between the beginnings of two attempts at one target.
+
+    Raises:
+        ConfigError: a target asks for something that its kind cannot do.
+        SetupError: a kind needs a library that is not installed.
+    """
+    resolver = Resolver(_RESOLVE_SECONDS)
+    try:
+        environment = Environment(resolver, Unnoticed())
+        probers = [kinds(target.settings.kind).open(target, environment) for target in targets]
+        start = time.monotonic()
+        engine = Engine(targets, probers, Plan((), _RATE, start), report)
+        try:
+            for turn in range(count):
+                beat = start + turn * interval
+                while (now := time.monotonic()) < beat:
+                    engine.turn(beat - now)
+                for index in range(len(targets)):
+                    engine.begin(index)
+            while engine.in_flight:
+                engine.turn(None)
+        finally:
+            engine.close()
+    finally:
+        resolver.close()

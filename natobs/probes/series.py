@@ -1,0 +1,135 @@
+"""Counters as they are exported: what is added up for one target, or for all targets that share a series.
+
+Knows attempts and rows of the catalogue; refuses to know threads, time and which targets there are.
+"""
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Iterator
+
+from natobs.catalogue.metrics import probes as metric
+from natobs.catalogue.types import AnySample, HistogramSample, HistogramValue, Metric, Sample
+from natobs.probes.model import Attempt, Clock, Target
+
+_TCP_KINDS = frozenset({"tcp", "tls", "http"})
+"""Kinds that always send a SYN; the others have a count of retransmissions once there was one."""
+_REMEMBERED_ADDRESSES = 32
+"""Observations by which an address is still known: with a pool of 8 used at random, one that is in use goes unseen
+for so long in 1.4 % of cases. Also bounds the series."""
+
+Labels = tuple[str, str, str]
+"""Probe, kind and target."""
+
+
+def labels_of(target: Target) -> Labels:
+    """The labels of a target's counters."""
+    settings = target.settings
+    return settings.name, settings.kind, target.name if settings.critical else ""
+
+
+def distribution_labels_of(target: Target) -> Labels:
+    """The labels of a target's histograms, of which there are fewer."""
+    settings = target.settings
+    return (settings.name, settings.kind, target.name) if settings.critical else ("", settings.kind, "")
+
+
+class Histogram:
+    """Counts values into the buckets of a metric."""
+
+    def __init__(self, row: Metric) -> None:
+        self._metric = row
+        self._counts = [0] * (len(row.buckets) + 1)
+        self._sum = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self._metric.buckets, value)] += 1
+        self._sum += value
+
+    def sample(self, labels: Labels) -> HistogramSample:
+        """What has been counted."""
+        return self._metric.distribution(HistogramValue(tuple(self._counts), self._sum), *labels)
+
+
+class Distributions:
+    """The histograms of one label set."""
+
+    def __init__(self) -> None:
+        self._duration = Histogram(metric.DURATION)
+        self._rtt = Histogram(metric.RTT)
+
+    def add(self, attempt: Attempt) -> None:
+        """Count one attempt."""
+        self._duration.add(attempt.seconds)
+        outcome = attempt.outcome
+        if outcome.rtt is not None and outcome.clock is not Clock.USERSPACE:
+            self._rtt.add(outcome.rtt)
+
+    def samples(self, labels: Labels) -> Iterator[AnySample]:
+        """What has been counted."""
+        yield self._duration.sample(labels)
+        yield self._rtt.sample(labels)
+
+
+class Counters:
+    """The counters of one label set; all but reasons, clocks and addresses exist from the start, with zero."""
+
+    def __init__(self, kind: str) -> None:
+        self._counts: Counter[Metric] = Counter(
+            {
+                metric.ATTEMPTS: 0,
+                metric.FIRST_ATTEMPT_SUCCESS: 0,
+                metric.RETRIES: 0,
+                metric.SUCCESS: 0,
+                metric.LATE: 0,
+                metric.CLOCK_REJECTS: 0,
+            }
+        )
+        if kind in _TCP_KINDS:
+            self._counts[metric.SYN_RETRANSMITS] = 0
+        self._reasons: Counter[str] = Counter()
+        self._clocks: Counter[str] = Counter()
+        self._addresses: deque[str] = deque(maxlen=_REMEMBERED_ADDRESSES)
+
+    def add(self, attempt: Attempt) -> None:
+        """Count one attempt."""
+        outcome, counts = attempt.outcome, self._counts
+        counts[metric.RETRIES if attempt.number else metric.ATTEMPTS] += 1
+        if outcome.reason is None:
+            counts[metric.SUCCESS] += 1
+            if not attempt.number and not outcome.syn_retransmits:
+                counts[metric.FIRST_ATTEMPT_SUCCESS] += 1
+        else:
+            self._reasons[outcome.reason.value] += 1
+        if outcome.syn_retransmits:
+            counts[metric.SYN_RETRANSMITS] += outcome.syn_retransmits
+        if outcome.rtt is not None and outcome.clock is not None:
+            self._clocks[outcome.clock.value] += 1
+
+    def count(self, row: Metric) -> None:
+        """Count one event that belongs to no attempt."""
+        self._counts[row] += 1
+
+    def saw(self, address: str) -> None:
+        """Take note of a public address."""
+        if self._addresses and address not in self._addresses:
+            self._counts[metric.ADDRESS_CHANGES] += 1
+        elif not self._addresses:
+            self._counts[metric.ADDRESS_CHANGES] += 0
+        self._addresses.append(address)
+
+    @property
+    def addresses(self) -> Counter[str]:
+        """The addresses of the latest observations, and how often each was seen."""
+        return Counter(self._addresses)
+
+    def samples(self, labels: Labels) -> Iterator[AnySample]:
+        """What has been counted."""
+        for row, count in self._counts.items():
+            yield Sample(row, labels, count)
+        for reason, count in self._reasons.items():
+            yield metric.FAILURES.sample(count, *labels, reason)
+        for clock, count in self._clocks.items():
+            yield metric.ROUND_TRIPS.sample(count, *labels, clock)
+        for address in sorted(self.addresses):
+            yield metric.OBSERVED_ADDRESS.sample(1, *labels, address)

@@ -1,0 +1,84 @@
+"""Make attempts with the real engine and print their outcomes as JSON, for tests that probe from inside a host.
+
+``python -m tests.lab.run_attempts ORDER``; the order is JSON: ``settings`` of the
+probe with one target or several, ``count`` of rounds, one after the other; all
+targets of a round are begun together, ``pause`` seconds after the round before. Prints ``attempts``, ``capabilities``,
+``cpu_seconds``, and what the probers noticed.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from natobs.config import Prefix
+from natobs.probe_config import ProbeSettings, split_target
+from natobs.probes.engine import Engine
+from natobs.probes.environment import Environment
+from natobs.probes.model import Attempt, Target
+from natobs.probes.plan import Plan
+from natobs.probes.registry import Kinds
+from natobs.probes.resolve import Resolver
+from tests.probing import Noted
+
+
+def prefix(kind: type, value: object) -> object:
+    assert kind is Prefix
+    return Prefix(str(value))
+
+
+def capabilities() -> str:
+    """What this process may do beside its own, in hexadecimal (proc_pid_status(5))."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("CapEff:"))
+
+
+def main() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    order = json.loads(sys.argv[1])
+    settings = msgspec.convert(order["settings"], ProbeSettings, dec_hook=prefix)
+    kind = Kinds()(settings.kind)
+    resolver = Resolver(60)
+    noted = Noted()
+    environment = Environment(resolver, noted)
+    targets = [Target(settings, *split_target(text, kind.default_port)) for text in settings.targets]
+    attempts: list[Attempt] = []
+    engine = Engine(targets, [kind.open(target, environment) for target in targets], Plan([], 1, 0), attempts.append)
+    before, cpu = time.monotonic(), time.process_time()
+    for done in range(order["count"]):
+        for index in range(len(targets)):
+            engine.begin(index)
+        while len(attempts) < (done + 1) * len(targets):
+            engine.turn(1.0)
+        time.sleep(order.get("pause", 0))
+    spent = {"seconds": time.monotonic() - before, "cpu_seconds": time.process_time() - cpu}
+    engine.close()
+    resolver.close()
+    told = [
+        {
+            "reason": attempt.outcome.reason and attempt.outcome.reason.value,
+            "detail": attempt.outcome.detail,
+            "seconds": attempt.seconds,
+            "rtt": attempt.outcome.rtt,
+            "clock": attempt.outcome.clock and attempt.outcome.clock.value,
+            "path_mtu": attempt.outcome.path_mtu,
+            "icmp_mtu": attempt.outcome.icmp and attempt.outcome.icmp.mtu,
+            "phases": attempt.outcome.phases,
+            "syn_retransmits": attempt.outcome.syn_retransmits,
+            "observed": attempt.outcome.observed,
+            "certificate_expiry": attempt.outcome.certificate_expiry,
+            "icmp": attempt.outcome.icmp
+            and [attempt.outcome.icmp.type, attempt.outcome.icmp.code, attempt.outcome.icmp.sender],
+        }
+        for attempt in attempts
+    ]
+    notices = {"lates": noted.lates, "clock_rejects": noted.rejects, "addresses": noted.addresses}
+    sys.stdout.write(json.dumps({"attempts": told, "capabilities": capabilities(), **spent, **notices}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""What becomes of full-size packets, in four real states: clean, packet too big, black hole, clamped. By anybody."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from natobs.lab.lab import Host, Lab
+from natobs.lab.servers import DATAGRAM_ECHO_PORT, ECHO_PORT
+from natobs.lab.topology import Family
+
+pytestmark = pytest.mark.lab
+
+NO_CAPABILITY = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs")
+FAMILIES: tuple[Family, ...] = (4, 6)
+HEADERS: dict[Family, int] = {4: 20, 6: 40}
+
+NO_ICMP_HELP = """
+table inet silence {
+    chain sent {
+        type filter hook output priority filter
+        icmp type destination-unreachable icmp code frag-needed drop
+        icmpv6 type packet-too-big drop
+    }
+}
+"""
+CLAMPED = """
+table inet clamp {
+    chain forwarded {
+        type filter hook forward priority mangle
+        tcp flags syn tcp option maxseg size set rt mtu
+    }
+}
+"""
+
+Told = dict[str, Any]
+
+
+def probed(lab: Lab, family: Family, count: int = 1, client: str = "client1", **settings: object) -> list[Told]:
+    """Attempts from a client of the lab by a process that has no capability at all."""
+    address = lab.topology.server_addresses(family)[0]
+    target = f"[{address}]:{DATAGRAM_ECHO_PORT}"
+    wanted = {"name": "mtu", "kind": "pmtu", "targets": [target], "pmtu": {"tcp_port": ECHO_PORT}, **settings}
+    host = lab.host(client)
+    order = json.dumps({"settings": wanted, "count": count})
+    done = json.loads(host.run([*NO_CAPABILITY, *host.python("tests.lab.run_attempts", order)]).stdout)
+    assert int(done["capabilities"], 16) == 0
+    attempts: list[Told] = done["attempts"]
+    return attempts
+
+
+def forget_learnt_mtus(lab: Lab) -> None:
+    for name in lab.topology.hosts:
+        for family in FAMILIES:
+            lab.host(name).run(["ip", f"-{family}", "route", "flush", "cache"])
+
+
+@pytest.fixture(params=["two-armed", "one-armed"])
+def narrow(request: pytest.FixtureRequest) -> Iterator[tuple[Lab, Host]]:
+    """Give a lab, and the host whose link to the internet takes 1383 bytes: the NAT, or the router behind it."""
+    one_armed = request.param == "one-armed"
+    lab: Lab = request.getfixturevalue("one_armed_lab" if one_armed else "two_armed_lab")
+    host, device = (lab.host("router"), "inet0") if one_armed else (lab.host("nat"), "eth0")
+    host.run(["ip", "link", "set", device, "mtu", "1383"])
+    # What this router says to the NAT comes back to it on the way to the client, from its own address.
+    host.run(["sysctl", "-w", f"net.ipv4.conf.all.accept_local={int(one_armed)}"])
+    yield lab, host
+    host.run(["sysctl", "-w", "net.ipv4.conf.all.accept_local=0"])
+    host.run(["ip", "link", "set", device, "mtu", "1500"])
+    for table in ("silence", "clamp"):
+        host.run(["nft", "delete", "table", "inet", table], check=False)
+    forget_learnt_mtus(lab)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_clean(two_armed_lab: Lab, family: Family) -> None:
+    for told in probed(two_armed_lab, family, count=3):
+        assert (told["reason"], told["detail"], told["path_mtu"]) == (None, "", 1500)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packet_too_big(narrow: tuple[Lab, Host], family: Family) -> None:
+    lab, host = narrow
+    for told in probed(lab, family, count=3):
+        assert (told["reason"], told["path_mtu"], told["icmp_mtu"]) == ("mtu", 1383, 1383)
+        kind, code, sender = told["icmp"]
+        assert (kind, code) == ((3, 4) if family == 4 else (2, 0))
+        assert sender in host.run(["ip", "-o", f"-{family}", "address"]).stdout
+        assert told["detail"] == (
+            f"packet too big: packets of 1500 bytes do not pass, 1383 bytes pass, as {sender} says"
+        )
+        assert told["seconds"] < 0.5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_black_hole(narrow: tuple[Lab, Host], family: Family) -> None:
+    lab, host = narrow
+    host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP)
+    for told in probed(lab, family, count=2):
+        assert (told["reason"], told["path_mtu"], told["icmp"]) == ("mtu", 1383, None)
+        assert told["detail"].startswith("black hole: packets of 1500 bytes do not pass, 1383 bytes pass, ")
+        assert "TCP hangs" in told["detail"]
+        assert told["seconds"] < 2.0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_clamped(narrow: tuple[Lab, Host], family: Family) -> None:
+    lab, host = narrow
+    host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP + CLAMPED)
+    for told in probed(lab, family, count=2):
+        assert (told["reason"], told["path_mtu"], told["icmp"]) == ("mtu", 1383, None)
+        assert told["detail"].startswith("clamped: packets of 1500 bytes do not pass, 1383 bytes pass, ")
+        full, lowered = 1500 - HEADERS[family] - 20, 1383 - HEADERS[family] - 20
+        assert told["detail"].endswith(f"lowered from {full} to {lowered} bytes")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_slight_clamp_is_seen_too(narrow: tuple[Lab, Host], family: Family) -> None:
+    # Time stamps take 12 bytes of a segment, more than PPPoE's 8: whoever compares without them sees no clamp.
+    lab, host = narrow
+    device = "inet0" if host.name == "router" else "eth0"
+    host.run(["ip", "link", "set", device, "mtu", "1492"])
+    host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP + CLAMPED)
+    (told,) = probed(lab, family)
+    assert told["path_mtu"] == 1492
+    assert told["detail"].startswith("clamped: ")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_size_that_is_wanted_and_passes_is_a_success_on_a_narrow_path(
+    narrow: tuple[Lab, Host], family: Family
+) -> None:
+    lab, _host = narrow
+    (told,) = probed(lab, family, payload_bytes=1383 - HEADERS[family] - 8)
+    assert (told["reason"], told["path_mtu"]) == (None, 1383)
+    (told,) = probed(lab, family, payload_bytes=1384 - HEADERS[family] - 8)
+    assert (told["reason"], told["path_mtu"]) == ("mtu", 1383)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tcp_that_learnt_a_smaller_size_is_no_clamp(narrow: tuple[Lab, Host], family: Family) -> None:
+    lab, host = narrow
+    probed(lab, family)  # with ICMP's help the client's kernel learns 1383
+    host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP)
+    (told,) = probed(lab, family)
+    assert told["path_mtu"] == 1383
+    assert told["detail"].startswith("known: ")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_this_hosts_own_interface_can_be_too_narrow(two_armed_lab: Lab, family: Family) -> None:
+    client = two_armed_lab.host("client1")
+    client.run(["ip", "link", "set", "eth0", "mtu", "1400"])
+    try:
+        (told,) = probed(two_armed_lab, family)
+        assert (told["reason"], told["path_mtu"]) == (None, 1400)
+        (told,) = probed(two_armed_lab, family, payload_bytes=1472)
+        assert (told["reason"], told["path_mtu"]) == ("mtu", 1400)
+        assert told["detail"].endswith("this host's interface takes 1400")
+    finally:
+        client.run(["ip", "link", "set", "eth0", "mtu", "1500"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_answers_that_come_back_in_fragments_do_not_count(two_armed_lab: Lab, family: Family) -> None:
+    # The way back is narrower: the server fragments what it sends, and conntrack keeps the fragments' size.
+    internet, network = two_armed_lab.host("internet"), two_armed_lab.topology.outside_network(family)
+    route = ["ip", f"-{family}", "route", "replace", network, "dev", "eth0"]
+    metric = ["metric", "256"] if family == 6 else ["proto", "kernel", "scope", "link"]
+    internet.run([*route, *metric, "mtu", "1380"])
+    try:
+        (told,) = probed(two_armed_lab, family)
+    finally:
+        internet.run([*route, *metric, "mtu", "1500"])
+    assert (told["reason"], told["path_mtu"]) == ("mtu", 1380)
+    assert told["detail"].startswith("fragmented: packets of 1500 bytes do not pass, 1380 bytes pass whole, ")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_natobs_own_reflector_serves(narrow: tuple[Lab, Host], family: Family) -> None:
+    lab, host = narrow
+    internet = lab.host("internet")
+    services = ("--stamp", ":8862", "--echo", ":8007", "--without", "stun", "--without", "http", "--without", "metrics")
+    reflector = internet.popen(internet.python("natobs", "reflector", *services))
+    try:
+        while internet.run(["ss", "-Hltn", "sport = :8007"]).stdout.count("\n") < 2:
+            assert reflector.poll() is None
+            time.sleep(0.05)
+        target: dict[str, Any] = {
+            "targets": [f"[{lab.topology.server_addresses(family)[0]}]:8862"],
+            "pmtu": {"tcp_port": 8007},
+        }
+        (clean,) = probed(lab, family, payload_bytes=1300, **target)
+        (told,) = probed(lab, family, **target)
+        forget_learnt_mtus(lab)
+        host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP)
+        (silent,) = probed(lab, family, **target)
+    finally:
+        reflector.close()
+    assert clean["reason"] is None
+    assert (told["path_mtu"], told["icmp_mtu"]) == (1383, 1383)
+    assert silent["path_mtu"] == 1383
+    assert silent["detail"].startswith("black hole: ")
+
+
+def test_whoever_does_not_answer_is_a_timeout(two_armed_lab: Lab) -> None:
+    client = two_armed_lab.host("client1")
+    order = {
+        "settings": {"name": "mtu", "kind": "pmtu", "targets": ["198.51.100.250:7"], "timeout_seconds": 0.5},
+        "count": 1,
+    }
+    done = client.run([*NO_CAPABILITY, *client.python("tests.lab.run_attempts", json.dumps(order))])
+    assert json.loads(done.stdout)["attempts"][0]["reason"] == "timeout"

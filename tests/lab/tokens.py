@@ -1,0 +1,113 @@
+"""Packets that carry probe tokens, and who sees them: programs for hosts of the lab.
+
+``python tests/lab/tokens.py send ADDRESS PORT COUNT INTERVAL``
+    sends STAMP packets with tokens to a UDP port (or ICMP echoes to port 0), waits for the answers, prints how many
+    came.
+``python tests/lab/tokens.py answer ADDRESS PORT``
+    answers STAMP packets as a reflector does, prints ``ready``.
+``python tests/lab/tokens.py capture DEVICE...``
+    prints ``ready``; when its standard input ends, a line of JSON: device, whether outgoing, token, and nanoseconds of
+    every packet that has a token. Shares no code with what is tested but the magic: it looks for that anywhere in the
+    first 200 bytes.
+"""
+
+import json
+import select
+import socket
+import struct
+import sys
+import time
+
+from natobs.wire import stamp
+from natobs.wire.token import MAGIC, Tokens
+
+_SO_TIMESTAMPNS = 35
+_SO_RCVBUFFORCE = 33
+
+
+def family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def send(address: str, port: int, count: int, interval: float) -> int:
+    tokens = Tokens()
+    echo = port == 0
+    version = family(address)
+    protocol = (socket.IPPROTO_ICMPV6 if version == socket.AF_INET6 else socket.IPPROTO_ICMP) if echo else 0
+    answers = 0
+    with socket.socket(version, socket.SOCK_DGRAM, protocol) as sock:
+        sock.connect((address, port))
+        sock.setblocking(False)
+        for number in range(count):
+            token = tokens.next()
+            if echo:
+                kind = 128 if version == socket.AF_INET6 else 8
+                sock.send(struct.pack(">BBHHH", kind, 0, 0, 0, number & 0xFFFF) + token + bytes(48))
+            else:
+                sock.send(stamp.encode_request(number, time.time_ns(), token))
+            answers += receive(sock, time.monotonic() + interval)
+        answers += receive(sock, time.monotonic() + 0.3)
+    return answers
+
+
+def receive(sock: socket.socket, until: float) -> int:
+    answers = 0
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            return answers
+        if select.select([sock], [], [], left)[0]:
+            try:
+                answers += MAGIC in sock.recv(2048)
+            except ConnectionError:
+                continue
+
+
+def answer(address: str, port: int) -> None:
+    with socket.socket(family(address), socket.SOCK_DGRAM) as sock:
+        sock.bind((address, port))
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while True:
+            data, sender = sock.recvfrom(2048)
+            now = time.time_ns()
+            sock.sendto(stamp.encode_reply(stamp.decode_request(data), now, now, 64), sender)
+
+
+def capture(devices: list[str]) -> None:
+    sockets = {}
+    for device in devices:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        sock.bind((device, 0))
+        sockets[sock] = device
+    found = []
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    ended = False
+    while True:
+        readable = select.select([*sockets, *([] if ended else [sys.stdin])], [], [], 0.2)[0]
+        if ended and not readable:
+            break
+        ended = ended or sys.stdin in readable
+        for sock, device in sockets.items():
+            if sock not in readable:
+                continue
+            packet, ancillary, _flags, place = sock.recvmsg(200, 64)
+            at = packet.find(MAGIC)
+            if at >= 0:
+                seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2])
+                token = packet[at : at + 8].hex()
+                found.append((device, place[2] == 4, token, seconds * 10**9 + nanoseconds))
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    action, *rest = sys.argv[1:]
+    if action == "send":
+        print(send(rest[0], int(rest[1]), int(rest[2]), float(rest[3])))  # noqa: T201 - it is a program
+    elif action == "answer":
+        answer(rest[0], int(rest[1]))
+    else:
+        capture(rest)

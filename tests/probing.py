@@ -1,0 +1,100 @@
+"""Helpers for the tests of probe kinds: one attempt driven to its end, and tiny UDP servers in threads."""
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from natobs.probe_config import ProbeSettings
+from natobs.probes.environment import Environment
+from natobs.probes.errno_reason import outcome_of
+from natobs.probes.model import ExpiredError, Outcome, Prober, Reason, Target
+from natobs.probes.resolve import Resolver
+
+Server = Callable[[bytes, tuple[Any, ...]], list[bytes]]
+"""What a datagram is answered with."""
+
+
+class Noted:
+    """Notices, kept."""
+
+    def __init__(self) -> None:
+        self.lates = 0
+        self.rejects = 0
+        self.addresses: list[str] = []
+
+    def late(self, target: Target) -> None:
+        self.lates += 1
+
+    def clock_reject(self, target: Target) -> None:
+        self.rejects += 1
+
+    def observed(self, target: Target, address: str) -> None:
+        self.addresses.append(address)
+
+
+@contextmanager
+def environment() -> Iterator[tuple[Environment, Noted]]:
+    noted, resolver = Noted(), Resolver(60)
+    try:
+        yield Environment(resolver, noted), noted
+    finally:
+        resolver.close()
+
+
+def target(host: str, port: int, **settings: Any) -> Target:  # noqa: ANN401 - whatever the definition has
+    defaults: dict[str, Any] = {"name": "test", "kind": "udp", "targets": (host,), "timeout_seconds": 0.3}
+    return Target(ProbeSettings(**(defaults | settings)), host, port)
+
+
+def probe(prober: Prober, number: int = 0, seconds: float = 0.3) -> Outcome:
+    """One attempt as the engine would make it."""
+    steps = prober.attempt(number)
+    deadline = time.monotonic() + seconds
+    try:
+        while True:
+            wait = next(steps)
+            left = deadline - time.monotonic()
+            with select.epoll() as epoll:
+                epoll.register(wait.descriptor, select.EPOLLOUT if wait.write else select.EPOLLIN)
+                ready = epoll.poll(max(0.0, left if wait.seconds is None else min(left, wait.seconds)))
+                if not ready and time.monotonic() >= deadline:
+                    steps.throw(ExpiredError())
+    except StopIteration as end:
+        outcome = end.value
+        assert isinstance(outcome, Outcome)
+        return outcome
+    except ExpiredError:
+        return Outcome(Reason.TIMEOUT)
+    except OSError as error:
+        return outcome_of(error)
+
+
+@contextmanager
+def udp_server(answers: Server, address: str = "127.0.0.1") -> Iterator[int]:
+    """A server that answers each datagram with a list of datagrams; gives its port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as listening:
+        listening.bind((address, 0))
+        listening.settimeout(0.02)
+        stopping = threading.Event()
+
+        def serve() -> None:
+            while not stopping.is_set():
+                try:
+                    data, peer = listening.recvfrom(65536)
+                except TimeoutError:
+                    continue
+                for answer in answers(data, peer):
+                    listening.sendto(answer, peer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            stopping.set()
+            thread.join()

@@ -1,0 +1,112 @@
+"""Probers that do what a test writes down, and targets for them."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from natobs.probe_config import KindName, ProbeFile, ProbeSettings
+from natobs.probes.environment import Environment, Kind
+from natobs.probes.model import Clock, Outcome, Prober, Reason, Steps, Target, Wait
+from natobs.probes.registry import KindByName
+
+Attempting = Callable[[int], Steps]
+
+
+def settings(**fields: object) -> ProbeSettings:
+    given: dict[str, object] = {"name": "test", "kind": "udp", "targets": ("198.51.100.1",), "interval_seconds": 10.0}
+    return ProbeSettings(**(given | fields))  # type: ignore[arg-type]  # a test's own values
+
+
+def target(host: str = "198.51.100.1", port: int = 7, **fields: object) -> Target:
+    return Target(settings(targets=(host,), **fields), host, port)
+
+
+def at_once(outcome: Outcome) -> Attempting:
+    """Attempts that need no waiting."""
+
+    def attempt(number: int) -> Steps:
+        yield from ()
+        return outcome
+
+    return attempt
+
+
+def black_hole(number: int) -> Steps:
+    """An attempt that nothing ever answers; gives its descriptor back when its time is up."""
+    silent = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    try:
+        while True:
+            yield Wait(silent)
+    finally:
+        os.close(silent)
+
+
+def echo(number: int) -> Steps:
+    """An attempt that is answered as soon as the engine looks."""
+    ready = os.eventfd(1, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    try:
+        yield Wait(ready)
+        os.eventfd_read(ready)
+    finally:
+        os.close(ready)
+    return Outcome(rtt=0.000_1, clock=Clock.KERNEL_TXRX)
+
+
+@dataclass
+class Scripted:
+    """A prober whose attempts are a function of the test."""
+
+    attempting: Attempting
+    numbers: list[int] = field(default_factory=list)
+    closed: int = 0
+
+    def attempt(self, number: int) -> Steps:
+        self.numbers.append(number)
+        return self.attempting(number)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class ScriptedKind:
+    """A kind whose probers do what ``script`` says for their target."""
+
+    script: Callable[[Target], Attempting]
+    name: str = "udp"
+    default_port: int = 862
+    opened: list[Scripted] = field(default_factory=list)
+
+    def open(self, target: Target, environment: Environment) -> Prober:
+        self.opened.append(Scripted(self.script(target)))
+        return self.opened[-1]
+
+
+def kinds(script: Callable[[Target], Attempting]) -> Callable[[], KindByName]:
+    """What :class:`natobs.probes.service.ProbeService` takes: every kind does what the script says."""
+
+    def make() -> KindByName:
+        kind: Kind = ScriptedKind(script)
+
+        def by_name(name: KindName) -> Kind:
+            return kind
+
+        return by_name
+
+    return make
+
+
+def probe_file(*probes: ProbeSettings, **prober: object) -> ProbeFile:
+    from natobs.probe_config import Prober as Section  # noqa: PLC0415 - the name is taken here
+
+    return ProbeFile(prober=Section(**({"listen": ("127.0.0.1:0",)} | prober)), probe=probes)  # type: ignore[arg-type]  # see settings()
+
+
+def refused() -> Outcome:
+    return Outcome(Reason.REFUSED, "Connection refused")
+
+
+def descriptors() -> int:
+    """How many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))

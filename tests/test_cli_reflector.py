@@ -1,0 +1,58 @@
+"""``natobs reflector`` as a process."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from urllib.request import urlopen
+
+import pytest
+
+from natobs.wire import stamp
+
+COMMAND = [sys.executable, "-m", "natobs", "reflector"]
+SOMEWHERE = [f"--{name}=127.0.0.1:0" for name in ("stamp", "stun", "echo", "http", "metrics")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_it_is_told_to_stop(number: int) -> None:
+    with subprocess.Popen([*COMMAND, *SOMEWHERE], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        where: dict[str, int] = {}
+        for line in process.stderr:
+            if found := re.search(r"(\w+): listening on 127\.0\.0\.1:(\d+)", line):
+                where[found[1]] = int(found[2])
+            if line.endswith("ready\n"):
+                break
+        assert set(where) == {"stamp", "stun", "echo", "http", "metrics"}
+        with socket.socket(type=socket.SOCK_DGRAM) as client:
+            client.settimeout(5)
+            client.sendto(stamp.encode_request(3, time.time_ns()), ("127.0.0.1", where["stamp"]))
+            assert stamp.decode_reply(client.recv(100)).sequence == 3
+        with socket.create_connection(("127.0.0.1", where["echo"])) as open_one:
+            open_one.sendall(b"x")
+            assert open_one.recv(1) == b"x"
+            with urlopen(f"http://127.0.0.1:{where['metrics']}/metrics", timeout=5) as answer:
+                assert b'natobs_reflector_replies_total{service="stamp"} 1\n' in answer.read()
+            process.send_signal(number)
+            assert process.wait(5) == 0
+            assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--stamp", "nonsense"], 2, "not HOST:PORT"),
+        (["--without", "dns"], 2, "Invalid value for '--without'"),
+        (["--rate", "0"], 2, "Invalid value for '--rate'"),
+        (["--stun", "192.0.2.77:3478"], 1, "no interface of this machine has that address"),
+        ([f"--without={name}" for name in ("stamp", "stun", "echo", "http", "metrics")], 1, "nothing to serve"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(arguments: list[str], status: int, said: str) -> None:
+    done = subprocess.run([*COMMAND, *SOMEWHERE, *arguments], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,327 @@
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from natobs.probes.engine import Engine
+from natobs.probes.model import Attempt, ExpiredError, IcmpError, Outcome, Reason, Steps, Target, Wait
+from natobs.probes.plan import Plan
+from tests.scripted import Attempting, Scripted, at_once, black_hole, descriptors, echo, refused, target
+
+GOOD = Outcome()
+
+
+class Bench:
+    """An engine over scripted probers, without beats of its own."""
+
+    def __init__(self, targets: list[Target], attempting: list[Attempting]) -> None:
+        self.done: list[Attempt] = []
+        self.probers = [Scripted(one) for one in attempting]
+        self.plan = Plan((), 1e6, time.monotonic())
+        self.engine = Engine(targets, self.probers, self.plan, self.done.append)
+
+    def finish(self, attempts: int, within: float = 5.0) -> list[Attempt]:
+        """Turn until so many attempts have ended."""
+        deadline = time.monotonic() + within
+        while len(self.done) < attempts:
+            assert time.monotonic() < deadline, self.done
+            self.engine.turn(0.05)
+        return self.done
+
+
+@contextmanager
+def bench(attempting: Attempting, **settings: object) -> Iterator[Bench]:
+    made = Bench([target(**({"retries": 0} | settings))], [attempting])  # type: ignore[arg-type]  # a test's own values
+    before = descriptors()
+    try:
+        yield made
+    finally:
+        made.engine.close()
+    assert descriptors() == before - 2  # epoll and eventfd: whatever happened, nothing else was left open or closed
+    assert made.probers[0].closed == 1
+
+
+def one(attempting: Attempting, **settings: object) -> Attempt:
+    """What becomes of one attempt."""
+    with bench(attempting, **settings) as made:
+        made.engine.begin(0)
+        assert len(made.finish(1)) == 1
+        assert made.engine.in_flight == 0
+        return made.done[0]
+
+
+def raising(error: Exception) -> Attempting:
+    def attempt(number: int) -> Steps:
+        yield from ()
+        raise error
+
+    return attempt
+
+
+def test_success_at_once_and_after_waiting() -> None:
+    assert one(at_once(GOOD)).outcome is GOOD
+    attempt = one(echo)
+    assert attempt.outcome.success
+    assert (attempt.number, attempt.target.name) == (0, "198.51.100.1:7")
+    assert 0 < attempt.seconds < 1
+    assert attempt.started == pytest.approx(time.time(), abs=5)
+
+
+def test_an_attempt_can_wait_for_writing() -> None:
+    def attempt(number: int) -> Steps:
+        reading, writing = os.pipe()
+        try:
+            yield Wait(writing, write=True)
+            os.write(writing, b"x")
+            yield Wait(reading)
+            return Outcome(detail=os.read(reading, 1).decode())
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+    assert one(attempt).outcome == Outcome(detail="x")
+
+
+def test_silence_is_a_timeout_at_its_time() -> None:
+    attempt = one(black_hole, timeout_seconds=0.2)
+    assert attempt.outcome.reason is Reason.TIMEOUT
+    assert 0.19 < attempt.seconds < 0.6
+
+
+def test_an_attempt_may_say_itself_what_its_timeout_was() -> None:
+    def attempt(number: int) -> Steps:
+        silent = os.eventfd(0)
+        try:
+            yield Wait(silent)
+        except ExpiredError:
+            return Outcome(Reason.LATE, "answered after 3 s")
+        finally:
+            os.close(silent)
+        raise AssertionError
+
+    assert one(attempt, timeout_seconds=0.1).outcome.reason is Reason.LATE
+
+
+def test_an_attempt_that_goes_on_after_its_time_is_ended() -> None:
+    def attempt(number: int) -> Steps:
+        silent = os.eventfd(0)
+        try:
+            try:
+                yield Wait(silent)
+            except ExpiredError:
+                yield Wait(silent)
+        finally:
+            os.close(silent)
+        raise AssertionError
+
+    assert one(attempt, timeout_seconds=0.1).outcome.reason is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), Reason.REFUSED),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), Reason.NO_ROUTE),
+        (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), Reason.NO_LOCAL_PORT),
+        (OSError(errno.EMFILE, "Too many open files"), Reason.LOCAL),
+        (ExpiredError(), Reason.TIMEOUT),
+    ],
+)
+def test_what_the_kernel_says_becomes_a_reason(error: Exception, reason: Reason) -> None:
+    outcome = one(raising(error)).outcome
+    assert outcome.reason is reason
+    assert outcome.detail
+
+
+def test_a_fault_of_a_prober_is_a_failed_attempt_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        outcome = one(raising(ZeroDivisionError("oh"))).outcome
+    assert outcome == Outcome(Reason.LOCAL, "ZeroDivisionError: oh")
+    assert "198.51.100.1:7" in caplog.text
+
+
+def test_a_failed_first_attempt_is_retried_until_one_succeeds() -> None:
+    def attempt(number: int) -> Steps:
+        yield from ()
+        return GOOD if number == 2 else refused()
+
+    with bench(attempt, retries=4, retry_delay_seconds=0.03) as made:
+        made.engine.begin(0)
+        made.finish(3)
+        made.engine.turn(0.1)
+        assert [(each.number, each.outcome.success) for each in made.done] == [(0, False), (1, False), (2, True)]
+        gaps = [later.started - earlier.started for earlier, later in zip(made.done, made.done[1:], strict=False)]
+        assert all(0.03 <= gap < 0.5 for gap in gaps)
+
+
+def test_retries_end() -> None:
+    with bench(at_once(refused()), retries=2, retry_delay_seconds=0) as made:
+        made.engine.begin(0)
+        made.finish(3)
+        made.engine.turn(0.05)
+        assert [each.number for each in made.done] == [0, 1, 2]
+
+
+def test_attempts_at_one_target_never_overlap() -> None:
+    running: list[int] = []
+
+    def attempt(number: int) -> Steps:
+        assert not running
+        running.append(number)
+        try:
+            yield from black_hole(number)
+        finally:
+            running.clear()
+        raise AssertionError
+
+    with bench(attempt, timeout_seconds=0.05) as made:
+        for number in range(3):
+            made.engine.begin(0, number)
+        assert made.engine.in_flight == 1
+        assert [each.number for each in made.finish(3)] == [0, 1, 2]
+        assert {each.outcome.reason for each in made.done} == {Reason.TIMEOUT}
+
+
+def test_a_descriptor_number_that_is_used_again_is_waited_for_again() -> None:
+    numbers: list[int] = []
+
+    def attempt(number: int) -> Steps:
+        for _turn in range(5):
+            ready = os.eventfd(1)
+            numbers.append(ready)
+            try:
+                yield Wait(ready)
+                assert os.eventfd_read(ready) == 1
+            finally:
+                os.close(ready)
+        return GOOD
+
+    assert one(attempt).outcome is GOOD
+    assert len(set(numbers)) == 1
+
+
+def test_a_descriptor_number_may_pass_to_another_target() -> None:
+    """One attempt closes the descriptor that it waited for; the next one to begin gets its number."""
+    free: list[int] = []
+
+    def closing(number: int) -> Steps:
+        first = os.eventfd(1)
+        yield Wait(first)
+        os.close(first)
+        second = os.eventfd(0)
+        os.dup2(second, second + 50)
+        os.close(second)
+        free.append(first)
+        try:
+            yield Wait(second + 50)  # never ready, under another number
+        finally:
+            os.close(second + 50)
+        raise AssertionError
+
+    made = Bench([target(timeout_seconds=0.2, retries=0), target(retries=0)], [closing, echo])
+    try:
+        made.engine.begin(0)
+        while not free:
+            made.engine.turn(0.05)
+        made.engine.begin(1)
+        made.finish(2)
+        assert [(each.target.settings.timeout_seconds, each.outcome.reason) for each in made.done] == [
+            (2.0, None),
+            (0.2, Reason.TIMEOUT),
+        ]
+    finally:
+        made.engine.close()
+
+
+def test_an_attempt_can_be_woken_by_time_alone() -> None:
+    def attempt(number: int) -> Steps:
+        silent = os.eventfd(0)
+        try:
+            start = time.monotonic()
+            for _turn in range(3):
+                yield Wait(silent, seconds=0.03)
+            return Outcome(detail=f"{time.monotonic() - start:.3f}")
+        finally:
+            os.close(silent)
+
+    attempt_done = one(attempt, timeout_seconds=2.0)
+    assert attempt_done.outcome.success
+    assert 0.085 <= float(attempt_done.outcome.detail) < 0.5
+
+
+def test_what_icmp_said_reaches_the_report() -> None:
+    outcome = Outcome(Reason.UNREACHABLE, icmp=IcmpError(3, 13, "192.0.2.1"))
+    assert one(at_once(outcome)).outcome.icmp == IcmpError(3, 13, "192.0.2.1")
+
+
+def running(
+    attempting: Callable[[int], Attempting], intervals: list[float], rate: float, timeout: float = 0.5
+) -> tuple[Engine, list[Scripted], list[Attempt], threading.Thread]:
+    targets = [target(interval_seconds=interval, timeout_seconds=timeout, retries=0) for interval in intervals]
+    probers = [Scripted(attempting(index)) for index in range(len(intervals))]
+    done: list[Attempt] = []
+    engine = Engine(targets, probers, Plan(intervals, rate, time.monotonic()), done.append)
+    return engine, probers, done, threading.Thread(target=engine.run)
+
+
+def test_stop_ends_at_once_and_closes_everything_while_attempts_are_under_way() -> None:
+    before = descriptors()
+    engine, probers, done, thread = running(lambda index: black_hole, [0.5] * 20, 1000)
+    thread.start()
+    time.sleep(0.4)
+    assert engine.in_flight > 5
+    start = time.monotonic()
+    engine.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert time.monotonic() - start < 0.3
+    assert [prober.closed for prober in probers] == [1] * 20
+    assert done == []
+    assert descriptors() == before
+    engine.stop()  # again, when all is closed: nothing happens
+
+
+def test_beats_come_by_the_plan() -> None:
+    engine, _probers, done, thread = running(lambda index: echo, [0.1] * 10, 1000, timeout=0.1)
+    thread.start()
+    time.sleep(1.05)
+    engine.stop()
+    thread.join(5)
+    assert len(done) == pytest.approx(105, abs=12)
+    assert all(attempt.outcome.success for attempt in done)
+    assert sorted(attempt.lag for attempt in done)[len(done) // 2] < 0.05
+
+
+def test_an_attempt_that_waits_for_a_time_goes_on_after_it_though_nothing_comes() -> None:
+    begun = time.monotonic()
+    resumed: list[float] = []
+
+    def patient(number: int) -> Steps:
+        silent = os.eventfd(0, os.EFD_NONBLOCK)
+        try:
+            for seconds in (0.03, 0.06):
+                yield Wait(silent, seconds=seconds)
+                resumed.append(time.monotonic() - begun)
+            os.eventfd_write(silent, 1)
+            yield Wait(silent, seconds=5)  # comes at once: the time is then forgotten
+            os.eventfd_read(silent)
+            yield Wait(silent, seconds=0.02)
+            resumed.append(time.monotonic() - begun)
+            yield Wait(silent, seconds=60)  # the time limit stands beside it
+        except ExpiredError:
+            return Outcome(Reason.LATE, "the limit")
+        finally:
+            os.close(silent)
+        return GOOD
+
+    with bench(patient, timeout_seconds=0.3) as one:
+        one.engine.begin(0)
+        (attempt,) = one.finish(1)
+    assert attempt.outcome == Outcome(Reason.LATE, "the limit")
+    assert resumed == [pytest.approx(wanted, abs=0.03) for wanted in (0.03, 0.09, 0.11)]
+    assert attempt.seconds == pytest.approx(0.3, abs=0.05)
