@@ -93,7 +93,14 @@ class ProbeSettings(Section, frozen=True):
     timeout_seconds: Annotated[float, Meta(ge=0.01, le=60, description="An attempt that takes longer has failed.")] = (
         2.0
     )
-    retries: Annotated[int, Meta(ge=0, le=5, description="Attempts after a failed first one, counted apart.")] = 2
+    retries: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=5,
+            description="Attempts after a failed first one, counted apart; left out where the next beat has come.",
+        ),
+    ] = 2
     retry_delay_seconds: Annotated[float, Meta(ge=0, le=60, description="Pause before a retry.")] = 0.5
     family: Annotated[Literal["any", "ipv4", "ipv6"], Meta(description="Address family for names that have both.")] = (
         "any"
@@ -182,7 +189,8 @@ def split_target(text: str, default_port: int) -> tuple[str, int]:
         host, _colon, port = text.partition(":")
     if ":" in host and not _is_ipv6(host):
         raise ConfigError(f"target {text!r}: {host!r} is no IPv6 address; expected HOST, HOST:PORT or [IPV6]:PORT")
-    if not host or (port and not (port.isdigit() and int(port) <= _LAST_PORT)):
+    readable = host.isprintable() and " " not in host
+    if not host or not readable or (port and not (port.isdecimal() and int(port) <= _LAST_PORT)):
         raise ConfigError(f"target {text!r}: expected HOST, HOST:PORT or [IPV6]:PORT")
     return host, int(port) if port else default_port
 

@@ -1,13 +1,17 @@
-"""Probers that do what a test writes down, and targets for them."""
+"""Probers that do what a test writes down, targets for them, and an engine over both."""
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from natobs.probe_config import KindName, ProbeFile, ProbeSettings
+from natobs.probes.engine import Engine
 from natobs.probes.environment import Environment, Kind
-from natobs.probes.model import Clock, Outcome, Prober, Reason, Steps, Target, Wait
+from natobs.probes.model import Attempt, Clock, Outcome, Prober, Reason, Steps, Target, Wait
+from natobs.probes.plan import Plan
 from natobs.probes.registry import KindByName
 
 Attempting = Callable[[int], Steps]
@@ -110,3 +114,42 @@ def refused() -> Outcome:
 def descriptors() -> int:
     """How many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class Bench:
+    """An engine over scripted probers, without beats of its own."""
+
+    def __init__(self, targets: list[Target], attempting: list[Attempting]) -> None:
+        self.done: list[Attempt] = []
+        self.probers = [Scripted(one) for one in attempting]
+        self.plan = Plan((), 1e6, time.monotonic())
+        self.engine = Engine(targets, self.probers, self.plan, self.done.append)
+
+    def finish(self, attempts: int, within: float = 5.0) -> list[Attempt]:
+        """Turn until so many attempts have ended."""
+        deadline = time.monotonic() + within
+        while len(self.done) < attempts:
+            assert time.monotonic() < deadline, self.done
+            self.engine.turn(0.05)
+        return self.done
+
+
+@contextmanager
+def bench(attempting: Attempting, **settings: object) -> Iterator[Bench]:
+    made = Bench([target(**({"retries": 0} | settings))], [attempting])  # type: ignore[arg-type]  # a test's own values
+    before = descriptors()
+    try:
+        yield made
+    finally:
+        made.engine.close()
+    assert descriptors() == before - 2  # epoll and eventfd: whatever happened, nothing else was left open or closed
+    assert made.probers[0].closed == 1
+
+
+def one(attempting: Attempting, **settings: object) -> Attempt:
+    """What becomes of one attempt."""
+    with bench(attempting, **settings) as made:
+        made.engine.begin(0)
+        assert len(made.finish(1)) == 1
+        assert made.engine.in_flight == 0
+        return made.done[0]

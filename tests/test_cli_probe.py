@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -91,6 +92,8 @@ def test_silence_ends_within_its_time_limit() -> None:
         (("ftp://example.com",), "no probe is called 'ftp'; there are https, icmp"),
         (("a:b:c",), "is no IPv6 address"),
         (("host:99999",), "expected HOST, HOST:PORT"),
+        (("host:\u00b2",), "expected HOST, HOST:PORT"),
+        (("a host",), "expected HOST, HOST:PORT"),
         (("host", "--kind", "tcp"), "needs a port"),
         (("https://host", "--kind", "tls"), "the probe is of the kind tls"),
         (("https://user:secret@host/",), "no names and passwords"),
@@ -227,7 +230,8 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
         reading, writing = os.pipe()
         command = [sys.executable, "-m", "natobs", "probe", "--config", str(path)]
         service = subprocess.Popen(
-            [*command, "--listen", "127.0.0.1:0", "--ready-fd", str(writing)],
+            # with few descriptors, of which it takes as many as it may
+            ["sh", "-c", 'ulimit -Sn 256; exec "$@"', "sh", *command, "--listen=127.0.0.1:0", f"--ready-fd={writing}"],
             pass_fds=[writing],
             stderr=subprocess.PIPE,
             text=True,
@@ -236,6 +240,8 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
         try:
             with os.fdopen(reading) as ready:
                 url = ready.read().rstrip("/")
+            limit, most = resource.prlimit(service.pid, resource.RLIMIT_NOFILE)
+            assert limit == most > 256
             assert attempts(url, port, above=2) > 2
             write(port, '"soon"')
             service.send_signal(signal.SIGHUP)

@@ -291,4 +291,4 @@ def test_the_worst_message_costs_little() -> None:
     message = QUERY[:2] + b"\x81\x80\0\1\0\xc8\0\0\0\0" + QUERY[12:29] + records
     begun = time.process_time()
     assert not judged(message)
-    assert time.process_time() - begun < 0.25
+    assert time.process_time() - begun < 5  # some 0.06 s; without a bound of records it could be half a minute

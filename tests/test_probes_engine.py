@@ -3,56 +3,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from natobs.probes.engine import Engine
-from natobs.probes.model import Attempt, ExpiredError, IcmpError, Outcome, Reason, Steps, Target, Wait
+from natobs.probes.model import Attempt, ExpiredError, IcmpError, Outcome, Reason, Steps, Wait
 from natobs.probes.plan import Plan
-from tests.scripted import Attempting, Scripted, at_once, black_hole, descriptors, echo, refused, target
+from tests.scripted import Attempting, Bench, Scripted, at_once, bench, black_hole, descriptors, echo, one, target
 
 GOOD = Outcome()
-
-
-class Bench:
-    """An engine over scripted probers, without beats of its own."""
-
-    def __init__(self, targets: list[Target], attempting: list[Attempting]) -> None:
-        self.done: list[Attempt] = []
-        self.probers = [Scripted(one) for one in attempting]
-        self.plan = Plan((), 1e6, time.monotonic())
-        self.engine = Engine(targets, self.probers, self.plan, self.done.append)
-
-    def finish(self, attempts: int, within: float = 5.0) -> list[Attempt]:
-        """Turn until so many attempts have ended."""
-        deadline = time.monotonic() + within
-        while len(self.done) < attempts:
-            assert time.monotonic() < deadline, self.done
-            self.engine.turn(0.05)
-        return self.done
-
-
-@contextmanager
-def bench(attempting: Attempting, **settings: object) -> Iterator[Bench]:
-    made = Bench([target(**({"retries": 0} | settings))], [attempting])  # type: ignore[arg-type]  # a test's own values
-    before = descriptors()
-    try:
-        yield made
-    finally:
-        made.engine.close()
-    assert descriptors() == before - 2  # epoll and eventfd: whatever happened, nothing else was left open or closed
-    assert made.probers[0].closed == 1
-
-
-def one(attempting: Attempting, **settings: object) -> Attempt:
-    """What becomes of one attempt."""
-    with bench(attempting, **settings) as made:
-        made.engine.begin(0)
-        assert len(made.finish(1)) == 1
-        assert made.engine.in_flight == 0
-        return made.done[0]
 
 
 def raising(error: Exception) -> Attempting:
@@ -145,28 +105,6 @@ def test_a_fault_of_a_prober_is_a_failed_attempt_and_is_logged(caplog: pytest.Lo
     assert "198.51.100.1:7" in caplog.text
 
 
-def test_a_failed_first_attempt_is_retried_until_one_succeeds() -> None:
-    def attempt(number: int) -> Steps:
-        yield from ()
-        return GOOD if number == 2 else refused()
-
-    with bench(attempt, retries=4, retry_delay_seconds=0.03) as made:
-        made.engine.begin(0)
-        made.finish(3)
-        made.engine.turn(0.1)
-        assert [(each.number, each.outcome.success) for each in made.done] == [(0, False), (1, False), (2, True)]
-        gaps = [later.started - earlier.started for earlier, later in zip(made.done, made.done[1:], strict=False)]
-        assert all(0.03 <= gap < 0.5 for gap in gaps)
-
-
-def test_retries_end() -> None:
-    with bench(at_once(refused()), retries=2, retry_delay_seconds=0) as made:
-        made.engine.begin(0)
-        made.finish(3)
-        made.engine.turn(0.05)
-        assert [each.number for each in made.done] == [0, 1, 2]
-
-
 def test_attempts_at_one_target_never_overlap() -> None:
     running: list[int] = []
 
@@ -180,11 +118,27 @@ def test_attempts_at_one_target_never_overlap() -> None:
         raise AssertionError
 
     with bench(attempt, timeout_seconds=0.05) as made:
-        for number in range(3):
-            made.engine.begin(0, number)
+        for _ in range(3):
+            made.engine.begin(0)
         assert made.engine.in_flight == 1
-        assert [each.number for each in made.finish(3)] == [0, 1, 2]
+        assert [each.number for each in made.finish(3)] == [0, 0, 0]
         assert {each.outcome.reason for each in made.done} == {Reason.TIMEOUT}
+
+
+def test_an_attempt_that_cannot_be_waited_for_is_closed_at_once() -> None:
+    closed: list[float] = []
+
+    def attempt(number: int) -> Steps:
+        try:
+            yield Wait(1_000_000)  # no descriptor
+        finally:
+            closed.append(time.monotonic())
+        raise AssertionError
+
+    with bench(attempt) as made:
+        made.engine.begin(0)
+        assert [each.outcome.reason for each in made.done] == [Reason.LOCAL]
+        assert closed
 
 
 def test_a_descriptor_number_that_is_used_again_is_waited_for_again() -> None:
@@ -238,22 +192,6 @@ def test_a_descriptor_number_may_pass_to_another_target() -> None:
         made.engine.close()
 
 
-def test_an_attempt_can_be_woken_by_time_alone() -> None:
-    def attempt(number: int) -> Steps:
-        silent = os.eventfd(0)
-        try:
-            start = time.monotonic()
-            for _turn in range(3):
-                yield Wait(silent, seconds=0.03)
-            return Outcome(detail=f"{time.monotonic() - start:.3f}")
-        finally:
-            os.close(silent)
-
-    attempt_done = one(attempt, timeout_seconds=2.0)
-    assert attempt_done.outcome.success
-    assert 0.085 <= float(attempt_done.outcome.detail) < 0.5
-
-
 def test_what_icmp_said_reaches_the_report() -> None:
     outcome = Outcome(Reason.UNREACHABLE, icmp=IcmpError(3, 13, "192.0.2.1"))
     assert one(at_once(outcome)).outcome.icmp == IcmpError(3, 13, "192.0.2.1")
@@ -295,33 +233,3 @@ def test_beats_come_by_the_plan() -> None:
     assert len(done) == pytest.approx(105, abs=12)
     assert all(attempt.outcome.success for attempt in done)
     assert sorted(attempt.lag for attempt in done)[len(done) // 2] < 0.05
-
-
-def test_an_attempt_that_waits_for_a_time_goes_on_after_it_though_nothing_comes() -> None:
-    begun = time.monotonic()
-    resumed: list[float] = []
-
-    def patient(number: int) -> Steps:
-        silent = os.eventfd(0, os.EFD_NONBLOCK)
-        try:
-            for seconds in (0.03, 0.06):
-                yield Wait(silent, seconds=seconds)
-                resumed.append(time.monotonic() - begun)
-            os.eventfd_write(silent, 1)
-            yield Wait(silent, seconds=5)  # comes at once: the time is then forgotten
-            os.eventfd_read(silent)
-            yield Wait(silent, seconds=0.02)
-            resumed.append(time.monotonic() - begun)
-            yield Wait(silent, seconds=60)  # the time limit stands beside it
-        except ExpiredError:
-            return Outcome(Reason.LATE, "the limit")
-        finally:
-            os.close(silent)
-        return GOOD
-
-    with bench(patient, timeout_seconds=0.3) as one:
-        one.engine.begin(0)
-        (attempt,) = one.finish(1)
-    assert attempt.outcome == Outcome(Reason.LATE, "the limit")
-    assert resumed == [pytest.approx(wanted, abs=0.03) for wanted in (0.03, 0.09, 0.11)]
-    assert attempt.seconds == pytest.approx(0.3, abs=0.05)

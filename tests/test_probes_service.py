@@ -52,7 +52,7 @@ FILE = probe_file(
         expect=Expect(addresses=(Prefix("192.0.2.0/24"),)),
         **QUICK,
     ),
-    settings(name="hole", kind="udp", targets=("silent.test",), **QUICK),
+    settings(name="hole", kind="udp", targets=("silent.test",), **(QUICK | {"interval_seconds": 1.0})),
 )
 
 

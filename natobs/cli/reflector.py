@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from natobs.probes.reflector.reflector import Settings
 
 logger = logging.getLogger(__name__)
 
+_END = (signal.SIGTERM, signal.SIGINT)
 _LOOK_SECONDS = 1.0
 _LARGEST_BODY = 1 << 30
 _SERVICES = ("stamp", "stun", "echo", "http", "metrics")
@@ -101,14 +101,13 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
 
 
 def _serve(server: ReflectorServer) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: stop.set())
+    # Blocked in every thread and fetched by this one: see natobs.cli.serving.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
     server.start()
     for name, address in server.services:
         logger.info("%s: listening on %s", name, address)
     logger.info("ready")
-    while not stop.wait(_LOOK_SECONDS):
+    while signal.sigtimedwait(_END, _LOOK_SECONDS) is None:
         if not server.running:
             server.stop()
             raise ReflectorError("the loop of UDP and TCP echo has ended; the log says why")

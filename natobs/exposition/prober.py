@@ -6,6 +6,7 @@ process around it (signals, exit status, messages to a person) is the command's.
 
 import logging
 import platform
+import resource
 import threading
 import time
 from collections.abc import Callable
@@ -84,6 +85,7 @@ class Prober:
         Raises:
             ExpositionError: an address cannot be bound.
         """
+        _raise_descriptor_limit()
         self._server.start()
         self.service.start()
         self._ready.set()
@@ -120,6 +122,16 @@ class Prober:
         if self._ready.is_set() and self.service.running:
             return plain(HTTPStatus.OK, "ready")
         return plain(HTTPStatus.SERVICE_UNAVAILABLE, "not probing: not ready yet, or stopping, or broken; see the log")
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many descriptors as an unprivileged process may have: each ``udp`` target keeps ``source_ports``."""
+    try:
+        limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if limit != most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ValueError, OSError) as error:  # a seccomp filter forbids it
+        logger.warning("the limit of open descriptors could not be raised: %s", error)
 
 
 def _healthy(request: Request) -> Response:

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.02
 """Beats are rounded up to this, so that what falls due together costs one wake-up instead of many."""
-_MOST_EVENTS = 1024
+_FEWEST_EVENTS = 64
+"""Room for events of one turn, at the least; there is room for one of each attempt that waits."""
 
 
 @dataclass(slots=True, eq=False)
@@ -108,24 +109,26 @@ class Engine:
 
     def begin(self, index: int, number: int = 0) -> None:
         """Begin an attempt now, beside the plan."""
-        self._begin(Due(time.monotonic(), index, number), time.monotonic())
+        self._begin(Due(time.monotonic(), index, number))
 
     def turn(self, limit: float | None) -> None:
         """One turn of the loop: wait at most ``limit`` seconds, then do what there is to do."""
         timeout = self._timeout(time.monotonic())
         if limit is not None:
             timeout = min(timeout, limit)
-        for descriptor, _events in self._epoll.poll(timeout, _MOST_EVENTS):
+        ready = self._epoll.poll(timeout, max(_FEWEST_EVENTS, len(self._waiting) + 1))
+        # Taken before the answers are read: one that comes while others are read has not missed its time limit.
+        looked = time.monotonic()
+        for descriptor, _events in ready:
             running = self._waiting.get(descriptor)
             if running is not None:
                 self._step(running)
-        now = time.monotonic()
-        while self._deadlines and self._deadlines[0][0] <= now:
+        while self._deadlines and self._deadlines[0][0] <= looked:
             moment, alarm, running = heapq.heappop(self._deadlines)
             if not running.done and (moment == running.deadline or alarm == running.alarm):
                 self._step(running, expired=moment == running.deadline)
-        for due in self._plan.due(now):
-            self._begin(due, now)
+        for due in self._plan.due(time.monotonic()):
+            self._begin(due)
 
     def _timeout(self, now: float) -> float:
         beat = self._plan.next_time
@@ -137,12 +140,16 @@ class Engine:
         wait = min(beat, deadline) - now
         return 3600.0 if wait == float("inf") else max(0.0, wait)
 
-    def _begin(self, due: Due, now: float) -> None:
+    def _begin(self, due: Due) -> None:
         queued = self._busy.get(due.target)
         if queued is not None:
-            queued.append(due)  # begins when the attempt under way has ended, which its time limit bounds
+            # A first attempt begins when the one under way has ended, which its time limit bounds. A retry that the
+            # next beat has overtaken is left out: where retries take longer than a beat they would pile up for ever.
+            if not due.number:
+                queued.append(due)
             return
         self._busy[due.target] = []
+        now = time.monotonic()
         settings = self._targets[due.target].settings
         running = _Running(
             due.target,
@@ -161,7 +168,6 @@ class Engine:
         try:
             wait = running.steps.throw(ExpiredError()) if expired else next(running.steps)
             if expired:
-                running.steps.close()
                 outcome = _timed_out()
             else:
                 self._await(running, wait)
@@ -205,14 +211,17 @@ class Engine:
 
     def _finish(self, running: _Running, outcome: Outcome) -> None:
         self._forget(running)
+        with contextlib.suppress(OSError, RuntimeError):  # what it says while it is abandoned comes too late
+            running.steps.close()
         running.done = True
         now = time.monotonic()
         target = self._targets[running.index]
-        if not outcome.success and running.number < target.settings.retries:
+        queued = self._busy.pop(running.index)
+        if not outcome.success and running.number < target.settings.retries and not queued:
             self._plan.again(running.index, running.number + 1, now + target.settings.retry_delay_seconds)
         self._report(Attempt(target, running.number, running.started, now - running.start, running.lag, outcome))
-        for due in self._busy.pop(running.index):
-            self._begin(due, now)
+        for due in queued:
+            self._begin(due)
 
 
 def _timed_out() -> Outcome:

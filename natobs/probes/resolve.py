@@ -114,7 +114,7 @@ class Resolver:
             host, port, family = lookup.key
             try:
                 lookup.addresses = _look_up(host, port, _FAMILIES[family])
-            except (OSError, UnicodeError) as error:
+            except (OSError, ValueError) as error:  # UnicodeError is one
                 lookup.error = f"{host}: {error}"
             with self._lock:
                 if not lookup.error:

@@ -1,0 +1,122 @@
+"""What the engine does when: beats, retries, time limits."""
+
+import os
+import time
+
+import pytest
+
+from natobs.probes.engine import Engine
+from natobs.probes.model import Attempt, ExpiredError, Outcome, Reason, Steps, Wait
+from natobs.probes.plan import Plan
+from tests.scripted import Bench, Scripted, at_once, bench, black_hole, echo, one, refused, target
+
+GOOD = Outcome()
+
+
+def test_a_failed_first_attempt_is_retried_until_one_succeeds() -> None:
+    def attempt(number: int) -> Steps:
+        yield from ()
+        return GOOD if number == 2 else refused()
+
+    with bench(attempt, retries=4, retry_delay_seconds=0.03) as made:
+        made.engine.begin(0)
+        made.finish(3)
+        made.engine.turn(0.1)
+        assert [(each.number, each.outcome.success) for each in made.done] == [(0, False), (1, False), (2, True)]
+        gaps = [later.started - earlier.started for earlier, later in zip(made.done, made.done[1:], strict=False)]
+        assert all(0.03 <= gap < 0.5 for gap in gaps)
+
+
+def test_retries_end() -> None:
+    with bench(at_once(refused()), retries=2, retry_delay_seconds=0) as made:
+        made.engine.begin(0)
+        made.finish(3)
+        made.engine.turn(0.05)
+        assert [each.number for each in made.done] == [0, 1, 2]
+
+
+def test_retries_that_the_next_beat_overtakes_are_left_out() -> None:
+    settings = {"interval_seconds": 0.1, "timeout_seconds": 0.1, "retries": 5, "retry_delay_seconds": 0.0}
+    done: list[Attempt] = []
+    plan = Plan([0.1], 1000, time.monotonic())
+    engine = Engine([target(**settings)], [Scripted(black_hole)], plan, done.append)  # type: ignore[arg-type]  # a test's own values
+    try:
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            engine.turn(0.05)
+        firsts = [each for each in done if not each.number]
+        assert len(firsts) + plan.skipped >= 7
+        assert len(done) <= 16
+        assert firsts[-1].lag < 0.5
+        assert sum(len(queued) for queued in engine._busy.values()) <= 1
+    finally:
+        engine.close()
+
+
+def test_an_answer_that_comes_while_others_are_read_has_not_missed_its_time_limit() -> None:
+    ready = os.eventfd(0, os.EFD_NONBLOCK)
+
+    def slow(number: int) -> Steps:
+        yield from echo(number)
+        time.sleep(0.2)  # the engine is busy beyond the other's time limit
+        os.eventfd_write(ready, 1)
+        return GOOD
+
+    def waiting(number: int) -> Steps:
+        yield Wait(ready)
+        return GOOD
+
+    made = Bench([target(retries=0), target(retries=0, timeout_seconds=0.1)], [slow, waiting])
+    try:
+        made.engine.begin(1)
+        made.engine.begin(0)
+        assert [each.outcome.success for each in made.finish(2)] == [True, True]
+    finally:
+        made.engine.close()
+        os.close(ready)
+
+
+def test_an_attempt_can_be_woken_by_time_alone() -> None:
+    def attempt(number: int) -> Steps:
+        silent = os.eventfd(0)
+        try:
+            start = time.monotonic()
+            for _turn in range(3):
+                yield Wait(silent, seconds=0.03)
+            return Outcome(detail=f"{time.monotonic() - start:.3f}")
+        finally:
+            os.close(silent)
+
+    attempt_done = one(attempt, timeout_seconds=2.0)
+    assert attempt_done.outcome.success
+    assert 0.085 <= float(attempt_done.outcome.detail) < 0.5
+
+
+def test_an_attempt_that_waits_for_a_time_goes_on_after_it_though_nothing_comes() -> None:
+    begun = time.monotonic()
+    resumed: list[float] = []
+
+    def patient(number: int) -> Steps:
+        silent = os.eventfd(0, os.EFD_NONBLOCK)
+        try:
+            for seconds in (0.03, 0.06):
+                yield Wait(silent, seconds=seconds)
+                resumed.append(time.monotonic() - begun)
+            os.eventfd_write(silent, 1)
+            yield Wait(silent, seconds=5)  # comes at once: the time is then forgotten
+            os.eventfd_read(silent)
+            yield Wait(silent, seconds=0.02)
+            resumed.append(time.monotonic() - begun)
+            yield Wait(silent, seconds=60)  # the time limit stands beside it
+        except ExpiredError:
+            return Outcome(Reason.LATE, "the limit")
+        finally:
+            os.close(silent)
+        return GOOD
+
+    with bench(patient, timeout_seconds=0.3) as one:
+        one.engine.begin(0)
+        (attempt,) = one.finish(1)
+    assert attempt.outcome == Outcome(Reason.LATE, "the limit")
+    assert resumed == [pytest.approx(wanted, abs=0.03) for wanted in (0.03, 0.09, 0.11)]
+    assert attempt.seconds == pytest.approx(0.3, abs=0.05)
