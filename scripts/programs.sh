@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Gets the programs that the tests and the lab call, where they are missing. Quick when all is there.
 # Never fails: what cannot be had is named, and the test that needs it says so itself.
+# With `bench` as its argument also the probers that only `make bench-probes` compares with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/debian.sh
@@ -25,6 +26,10 @@ LIBRARIES=(
     libevent_core-2.1.so.7:libevent-core-2.1-7:libevent-core-2.1-7t64
     libevent_extra-2.1.so.7:libevent-extra-2.1-7:libevent-extra-2.1-7t64
 )
+if [ "${1:-}" = bench ]; then
+    PROGRAMS+=(ping:iputils-ping fping:fping)
+    FILES+=(irtt:irtt prometheus-smokeping-prober:prometheus-smokeping-prober)
+fi
 
 missing=()
 for entry in "${PROGRAMS[@]}"; do

@@ -87,6 +87,11 @@ def test_a_failed_answer_keeps_its_round_trip() -> None:
     assert ask_tcp(coded(dns.rcode.SERVFAIL)).rtt is not None
 
 
+def test_a_pattern_that_takes_too_long_is_cut_off() -> None:
+    outcome = ask_udp(good, expect=Expect(record=r"^(([0-9.]+)+)+x$"), seconds=2.0)
+    assert outcome.reason is Reason.BODY
+
+
 def test_an_expected_failure_is_a_success() -> None:
     assert ask_udp(coded(dns.rcode.NXDOMAIN), expect=Expect(rcode="NXDOMAIN")).success
     assert ask_udp(good, expect=Expect(rcode="NXDOMAIN")).reason is Reason.STATUS
