@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.probe_peers import REFLECTOR, STAMP_PORT, TCP_PORT, Blackbox, Natobs
 from benchmarks.processes import Scraper, await_answer, cpu_seconds, resident_bytes
@@ -63,7 +64,7 @@ class Pace:
         cpu_share: of the core, at that rate.
         failed: probes that failed, at that rate.
         slipped_at: the next rate, which was not kept; None when the highest that was tried was.
-        cause: why not: ``lag``, or ``failures``, which may be the NAT's or the server's.
+        cause: why not: lag, beats left out, or failures, which may be the NAT's or the server's.
     """
 
     kind: str
@@ -109,16 +110,30 @@ def pace(kind: KindName, targets: int, rates: Sequence[int], seconds: float) -> 
     """Raise the rate until the schedule slips: p99 of the lag above 100 ms, beats left out, or probes that fail."""
     best = Pace(kind, targets, 0, 0, 0, 0, None, "")
     for rate in rates:
-        argv = [sys.executable, "-m", "benchmarks.probe_worker", "pace", kind, str(_PORTS[kind]), str(rate)]
-        done = subprocess.run(
-            [*argv, str(seconds), *addresses(targets)], stdout=subprocess.PIPE, text=True, check=True, timeout=60
-        )
-        found = json.loads(done.stdout)
-        too_many = found["failed"] > _FAILED_SHARE * found["rate"] * seconds
-        if found["lag_p99"] >= _SLIPPED_SECONDS or found["skipped"] or too_many:
-            return replace(best, slipped_at=rate, cause="failures" if too_many else "lag")
+        found = _paced(kind, targets, rate, seconds)
+        if _cause(found, rate * seconds):  # once more: a stall of the machine is no limit of the engine
+            found = _paced(kind, targets, rate, seconds)
+        cause = _cause(found, rate * seconds)
+        if cause:
+            return replace(best, slipped_at=rate, cause=cause)
         best = Pace(kind, targets, found["rate"], found["lag_p99"], found["cpu_share"], found["failed"], None, "")
     return best
+
+
+def _paced(kind: KindName, targets: int, rate: int, seconds: float) -> dict[str, Any]:
+    argv = [sys.executable, "-m", "benchmarks.probe_worker", "pace", kind, str(_PORTS[kind]), str(rate), str(seconds)]
+    done = subprocess.run([*argv, *addresses(targets)], stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _cause(found: dict[str, Any], probes: float) -> str:
+    """Why a rate was not kept; empty when it was."""
+    if found["failed"] > _FAILED_SHARE * probes:
+        return f"{found['failed']} failed"
+    if found["skipped"]:
+        return f"{found['skipped']} left out"
+    return f"lag {1e3 * found['lag_p99']:.0f} ms" if found["lag_p99"] >= _SLIPPED_SECONDS else ""
 
 
 def sizes(counts: list[int], interval: float) -> list[Size]:
