@@ -60,7 +60,7 @@ ALL: tuple[Sli, ...] = (
         "Do new outbound connections succeed at the first attempt?",
         "99.9 %",
         inputs=(conntrack.NEW_FLOW_DROPS, routing.DEFAULT_ROUTE_PRESENT),
-        missing="The rate needs attempts and answers of forwarded flows, or probes; this version has neither. Below "
+        missing="The rate needs attempts and answers of forwarded flows, or probes; this agent has neither. Below "
         "is what is known to make connections fail.",
     ),
     Sli(

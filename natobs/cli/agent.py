@@ -52,12 +52,12 @@ SIGHUP reads the configuration again; SIGTERM ends the agent.
 @click.option("--ready-fd", type=int, hidden=True, help="Write the URLs to this descriptor once ready.")
 def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes them
     config_file: Path | None,
-    check: bool,  # noqa: FBT001
+    check: bool,  # noqa: FBT001 - a click flag
     listen: tuple[str, ...],
     web_config_file: Path | None,
     textfile: Path | None,
     interval: float | None,
-    once: bool,  # noqa: FBT001
+    once: bool,  # noqa: FBT001 - a click flag
     recorded: Path | None,
     log_level: str,
     ready_fd: int | None,

@@ -45,7 +45,7 @@ ends it.
 def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes them
     context: click.Context,
     config_file: Path | None,
-    check: bool,  # noqa: FBT001
+    check: bool,  # noqa: FBT001 - a click flag
     listen: tuple[str, ...],
     web_config_file: Path | None,
     log_level: str,
