@@ -122,6 +122,60 @@ class Firewall(Section, frozen=True):
     ] = 100
 
 
+class Otlp(Section, frozen=True):
+    """Push over OTLP (OpenTelemetry), beside what is served; of the agent and of the prober."""
+
+    endpoint: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://\S+)?$",
+            description="Base URL of a receiver of OTLP over HTTP, for example http://127.0.0.1:4318; "
+            "/v1/metrics and /v1/traces are added. Empty for none.",
+        ),
+    ] = ""
+    headers: Annotated[dict[str, str], Meta(description="More request headers, for example an authorization.")] = (
+        msgspec.field(default_factory=dict)
+    )
+    interval_seconds: Annotated[float, Meta(ge=1, le=3600, description="How often metrics are pushed.")] = 15.0
+    timeout_seconds: Annotated[float, Meta(ge=0.1, le=60, description="A push that takes longer has failed.")] = 5.0
+    queue: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Rounds of metrics, and batches of spans, that wait; the oldest go first."),
+    ] = 8
+    resource: Annotated[
+        dict[str, str],
+        Meta(description="Resource attributes, for example nat_cluster; service.name and host.name are set."),
+    ] = msgspec.field(default_factory=dict)
+    successes_per_span: Annotated[
+        int, Meta(ge=1, description="Prober: every failed attempt is a span, and one of so many successes.")
+    ] = 100
+
+
+class Responder(Section, frozen=True):
+    """Measures the round trip to a target from this machine for a prober behind it, which compares it with its own."""
+
+    listen: Annotated[
+        tuple[str, ...],
+        Meta(description="Inside addresses to answer on over UDP, as HOST:PORT, for example 10.0.1.1:9653; none: off."),
+    ] = ()
+    allow: Annotated[
+        tuple[Prefix, ...], Meta(description="Prefixes of probers that are answered; all others are ignored.")
+    ] = ()
+    targets: Annotated[
+        tuple[Prefix, ...], Meta(description="Prefixes that may be probed for them; none but these.")
+    ] = ()
+    rate: Annotated[float, Meta(gt=0, le=10_000, description="Measurements a second over all probers.")] = 50.0
+    source_rate: Annotated[float, Meta(gt=0, le=10_000, description="Measurements a second for one prober.")] = 10.0
+
+
+class Probes(Section, frozen=True):
+    """Probes that run in the agent's process."""
+
+    file: Annotated[
+        str, Meta(description="A probe file; its targets are probed from this machine. Empty for none.")
+    ] = ""
+
+
 class Config(Section, frozen=True):
     """The whole file."""
 
@@ -130,6 +184,9 @@ class Config(Section, frozen=True):
     nat: Nat = Nat()
     links: Annotated[dict[str, Link], Meta(description="By interface name, for example `[links.eth0]`.")] = {}
     firewall: Firewall = Firewall()
+    probes: Probes = Probes()
+    responder: Responder = Responder()
+    otlp: Otlp = Otlp()
 
 
 def parse(text: str, origin: str) -> Config:

@@ -11,11 +11,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from natobs.config import Prefix, Section, decode, read
+from natobs.config import Otlp, Prefix, Section, decode, read
 from natobs.errors import ConfigError
 
 KindName = Literal["icmp", "udp", "stun", "tcp", "tls", "http", "dns", "pmtu"]
 
+_ROUND_TRIP_KINDS: tuple[KindName, ...] = ("icmp", "udp", "tcp")
+"""Kinds whose one packet exchange is all there is to them."""
 _LAST_PORT = 65535
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
@@ -78,12 +80,66 @@ class Pmtu(Section, frozen=True):
     ] = 0
 
 
+class Compare(Section, frozen=True):
+    """Kinds icmp, udp, tcp: probe the target without the NAT too, over a path of this host or by the NAT's responder."""
+
+    responder: Annotated[
+        str, Meta(description="HOST:PORT of the NAT's responder, its inside address; see `[responder]` of the agent.")
+    ] = ""
+    source: Annotated[str, Meta(description="Source address of the path without the NAT.")] = ""
+    interface: Annotated[str, Meta(max_length=15, description="Interface of the path without the NAT.")] = ""
+    mark: Annotated[
+        int, Meta(ge=0, le=0xFFFFFFFF, description="Firewall mark of the path without the NAT; needs CAP_NET_ADMIN.")
+    ] = 0
+    limit_seconds: Annotated[
+        float, Meta(gt=0, le=60, description="A pair whose difference is at most this is counted as good.")
+    ] = 0.02
+    window_seconds: Annotated[
+        float, Meta(ge=10, le=86_400, description="The median is that of the pairs of so long.")
+    ] = 600.0
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a second path at all."""
+        return bool(self.responder or self.local)
+
+    @property
+    def local(self) -> bool:
+        """Whether it is one of this host."""
+        return bool(self.source or self.interface or self.mark)
+
+    def __post_init__(self) -> None:
+        if self.responder and self.local:
+            raise ValueError("compare: either responder, or a path of this host (source, interface, mark)")
+
+
 class ProbeSettings(Section, frozen=True):
     """One probe: a kind, its targets, and how they are probed."""
 
     name: Annotated[str, Meta(pattern=_NAME, description="Its value of the label `probe`.")]
     kind: Annotated[KindName, Meta(description="What is sent.")]
-    targets: Annotated[tuple[str, ...], Meta(min_length=1, description="HOST, HOST:PORT or [IPV6]:PORT.")]
+    targets: Annotated[tuple[str, ...], Meta(description="HOST, HOST:PORT or [IPV6]:PORT.")] = ()
+    targets_file: Annotated[
+        str,
+        Meta(
+            description="More targets: path or pattern of file_sd documents of Prometheus (.json, .yml, .yaml), "
+            "looked at every prober.discovery_seconds."
+        ),
+    ] = ""
+    targets_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://\S+)?$",
+            description="More targets: URL of an http_sd document of Prometheus, asked every prober.discovery_seconds.",
+        ),
+    ] = ""
+    access: Annotated[
+        bool,
+        Meta(
+            description="icmp, udp, tcp: the targets are the NAT's own inside addresses. Their round trips are "
+            "natobs_probe_access_rtt_seconds, and no outbound attempts."
+        ),
+    ] = False
     critical: Annotated[
         bool, Meta(description="Targets get series, histograms and an objective of their own; else they roll up.")
     ] = False
@@ -116,6 +172,7 @@ class ProbeSettings(Section, frozen=True):
     source_ports: Annotated[
         int, Meta(ge=1, le=64, description="udp, stun: size of the fixed, rotated set of source ports (ECMP paths).")
     ] = 4
+    compare: Compare = Compare()
     expect: Expect = Expect()
     http: Http = Http()
     tls: Tls = Tls()
@@ -123,6 +180,12 @@ class ProbeSettings(Section, frozen=True):
     pmtu: Pmtu = Pmtu()
 
     def __post_init__(self) -> None:
+        if not (self.targets or self.targets_file or self.targets_url):
+            raise ValueError(f"probe {self.name}: no targets, targets_file or targets_url")
+        if (self.access or self.compare.active) and self.kind not in _ROUND_TRIP_KINDS:
+            raise ValueError(f"probe {self.name}: access and compare are for {', '.join(_ROUND_TRIP_KINDS)}")
+        if self.access and self.compare.active:
+            raise ValueError(f"probe {self.name}: access and compare exclude each other")
         if self.timeout_seconds > self.interval_seconds:
             raise ValueError(f"probe {self.name}: timeout_seconds is above interval_seconds; attempts would overlap")
 
@@ -149,12 +212,19 @@ class Prober(Section, frozen=True):
     resolve_seconds: Annotated[
         float, Meta(ge=1, description="How long a resolved name is used before it is asked again.")
     ] = 60.0
+    discovery_seconds: Annotated[
+        float, Meta(ge=1, le=86_400, description="How often targets_file and targets_url are looked at.")
+    ] = 30.0
+    max_targets: Annotated[
+        int, Meta(ge=1, le=100_000, description="Targets over all probes; a document that asks for more is refused.")
+    ] = 10_000
 
 
 class ProbeFile(Section, frozen=True):
     """A whole probe file."""
 
     prober: Prober = Prober()
+    otlp: Otlp = Otlp()
     probe: Annotated[tuple[ProbeSettings, ...], Meta(description="The probes, as `[[probe]]`.")] = ()
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ specification (RFC draft-richih-opsawg-openmetrics), section "Metric types".
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -168,16 +168,34 @@ class Sample(NamedTuple):
     value: float
 
 
+class Exemplar(NamedTuple):
+    """One value of a bucket with the trace that it was measured in (OpenMetrics 1.0, "Exemplars").
+
+    Args:
+        value: in the metric's unit.
+        trace_id: 16 bytes.
+        span_id: 8 bytes.
+        time: when, in seconds since the epoch.
+    """
+
+    value: float
+    trace_id: bytes
+    span_id: bytes
+    time: float
+
+
 class HistogramValue(NamedTuple):
     """What a histogram has counted.
 
     Args:
         counts: values in each bucket alone, not in those below it; the last is for what lies above all bounds.
         sum: of all values, in the metric's unit.
+        exemplars: the latest of a bucket, by its place in the counts.
     """
 
     counts: tuple[int, ...]
     sum: float
+    exemplars: Mapping[int, Exemplar] = {}
 
 
 class HistogramSample(NamedTuple):

@@ -113,6 +113,19 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Identity of the span that an attempt is exported as.
+
+    Args:
+        trace_id: 16 bytes.
+        span_id: 8 bytes.
+    """
+
+    trace_id: bytes
+    span_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt and its outcome, as it is reported.
 
@@ -123,6 +136,8 @@ class Attempt:
         seconds: how long it took, by the monotonic clock.
         lag: how much later than planned it began, in seconds.
         outcome: what came of it.
+        pair: joins the two attempts of a pair; 0 for one that has no other.
+        trace: of its span; None where it has none.
     """
 
     target: Target
@@ -131,6 +146,8 @@ class Attempt:
     seconds: float
     lag: float
     outcome: Outcome
+    pair: int = 0
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
