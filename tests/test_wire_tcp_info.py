@@ -50,6 +50,7 @@ def test_every_field_has_its_place() -> None:
         "unacked",
         "lost",
         "retrans",
+        "last_ack_recv",
         "pmtu",
         "rtt",
         "rttvar",
