@@ -96,6 +96,14 @@ def test_this_kernel_agrees_on_what_both_ends_know() -> None:
 
 
 @given(st.binary(max_size=300))
+def test_what_a_connect_asks_for_is_the_same_as_in_the_whole(data: bytes) -> None:
+    short, whole = attempt(tcp_info.parse_handshake, data), attempt(tcp_info.parse, data)
+    assert (short is None) == (whole is None)
+    if short is not None and whole is not None:
+        assert short == (whole.state, whole.last_ack_recv, whole.rtt, whole.total_retrans)
+
+
+@given(st.binary(max_size=300))
 def test_only_too_few_bytes_are_refused(data: bytes) -> None:
     info = attempt(tcp_info.parse, data)
     assert (info is None) == (len(data) < 104)

@@ -58,17 +58,24 @@ def start(arguments: Sequence[str]) -> tuple[Running, bool]:
             return running, False
         log = where / "agent.log"
         reading, writing = os.pipe()
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "natobs", "agent", "--ready-fd", str(writing), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[writing],
-            )
-        os.close(writing)
+        # Ctrl-C waits until what was started can be ended. The agent inherits that; it is ended by SIGTERM.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "natobs", "agent", "--ready-fd", str(writing), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=[writing],
+                )
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            raise
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(writing)
             running = _await_ready(process.pid, reading, log, tuple(arguments))
             rundir.write_atomically(_pidfile(where), msgspec.json.encode(running))
         except BaseException:  # Ctrl-C too: an agent that nobody wrote down could not be ended

@@ -146,7 +146,7 @@ def _rest(overview: Overview) -> str:
 
 def _row(row: Row, now: float) -> str:
     settings, latest = row.target.settings, row.latest
-    star = ' <span title="critical">★</span>' if settings.critical else ""
+    star = ' <span title="critical">★</span>' if settings.critical and not settings.access else ""
     access = settings.access and not settings.name.startswith(SELF_CHECK)
     probe = f"{settings.name} {settings.kind}{' · access, the NAT itself' if access else ''}"
     detail = latest.outcome.detail if latest else ""

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator, Sequence
 
 from natobs.exposition.listen import Address
-from natobs.probe_config import ProbeFile, ProbeSettings
+from natobs.probe_config import KindName, ProbeFile, ProbeSettings
 
 PREFIX = "self-check"
 """Names of these probes begin with it."""
@@ -26,13 +26,18 @@ def self_check(listeners: Sequence[Address]) -> ProbeFile:
         listeners: what the agent listens on, as bound.
     """
     pinged = (_IPV4, _IPV6) if _has_ipv6() else (_IPV4,)
-    probes = [ProbeSettings(name=f"{PREFIX}-icmp", kind="icmp", targets=pinged, access=True, interval_seconds=_SECONDS)]
+    probes = [_probe("icmp", pinged)]
     # With TLS too no more than a connection: there may be a client certificate to show.
     if connected := tuple(dict.fromkeys(_connectable(listeners))):
-        probes.append(
-            ProbeSettings(name=f"{PREFIX}-tcp", kind="tcp", targets=connected, access=True, interval_seconds=_SECONDS)
-        )
+        probes.append(_probe("tcp", connected))
     return ProbeFile(probe=tuple(probes))
+
+
+def _probe(kind: KindName, targets: tuple[str, ...]) -> ProbeSettings:
+    # With series of their own: where all of a kind share one, loopback's round trips would pass for those to a NAT.
+    return ProbeSettings(
+        name=f"{PREFIX}-{kind}", kind=kind, targets=targets, access=True, critical=True, interval_seconds=_SECONDS
+    )
 
 
 def _connectable(listeners: Sequence[Address]) -> Iterator[str]:
