@@ -1,0 +1,106 @@
+"""The nftables table by which the kernel counts attempts and answers of forwarded flows: its text, for ``nft -f -``.
+
+The rules stand in ``accounting.nft`` beside this module; here prefixes, sizes
+and the table's mark are filled in. Pure: refuses to know how the text is loaded
+and how the counters are read.
+
+* An *attempt* is the first packet of a flow from a private prefix to elsewhere,
+  counted right behind conntrack, while the entry is unconfirmed. An attempt that
+  is lost between there and the way out (no route, a filter, no port) leaves no
+  entry: sent again, it is an attempt again.
+* Packets that conntrack itself refuses do not come that far. The same packets are
+  counted before conntrack too; the difference is what it refused.
+* An *answer* is counted behind every filter and translation, once for each flow
+  with a counted attempt. "Once" is kept in two bits of the entry's label (``ct
+  label set`` ORs, net/netfilter/nft_ct.c): one says that the attempt was counted,
+  one that its answer was. The obvious test, ``ct reply packets 1``, misses the
+  flow whose first answer a filter drops, and needs nf_conntrack_acct.
+* A reset or ICMP error *refuses* an attempt, unless this machine made it itself:
+  ``reject`` sends resets in the state ``related`` (nf_conntrack_attach in
+  net/netfilter/nf_conntrack_core.c), and its ICMP errors have a local source.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from string import Template
+
+from natobs.kernel.address import Network
+
+FAMILY = 1
+"""NFPROTO_INET."""
+NAME = "natobs"
+MARK = "natobs accounting"
+"""How the table's comment begins; a table of this name without it is somebody else's."""
+LAST_LABEL = 127
+"""Bits of a conntrack label are numbered from 0 to this."""
+
+_RULES = Template(files("natobs.kernel").joinpath("accounting.nft").read_text("utf-8"))
+_DIGEST_CHARACTERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the table is made for.
+
+    Args:
+        inside: prefixes of the private hosts, IPv4 and IPv6.
+        destinations: the most destinations that are told apart, for each IP version.
+        hosts: the most private hosts that are told apart, for each IP version.
+        timeout_seconds: a destination or host without an attempt for so long is forgotten.
+        label: the lower of two neighbouring bits of the conntrack label, below ``LAST_LABEL``.
+    """
+
+    inside: Sequence[Network]
+    destinations: int
+    hosts: int
+    timeout_seconds: int
+    label: int
+
+
+def mark(settings: Settings) -> str:
+    """The table's comment: whose it is, and a digest of everything that is in it."""
+    digest = sha256(_filled(settings, MARK).encode()).hexdigest()
+    return f"{MARK} {digest[:_DIGEST_CHARACTERS]}"
+
+
+def text(settings: Settings, quarantined: Sequence[str] = ()) -> str:
+    """The whole table, as ``nft -f -`` takes it.
+
+    Args:
+        settings: what it is made for.
+        quarantined: addresses and prefixes that are kept from opening new flows.
+    """
+    return _filled(settings, mark(settings)) + "".join(_elements("quarantine", quarantined))
+
+
+def replacement(settings: Settings, quarantined: Sequence[str] = ()) -> str:
+    """The same for a table that is there already, in one transaction."""
+    return removal() + text(settings, quarantined)
+
+
+def removal() -> str:
+    """What removes the table, whether it is there or not."""
+    return f"add table inet {NAME}\ndelete table inet {NAME}\n"
+
+
+def _filled(settings: Settings, comment: str) -> str:
+    rules = _RULES.substitute(
+        mark=comment,
+        attempted=settings.label,
+        answered=settings.label + 1,
+        destinations=settings.destinations,
+        hosts=settings.hosts,
+        timeout=settings.timeout_seconds,
+    )
+    return rules + "".join(_elements("inside", sorted(map(str, settings.inside))))
+
+
+def _elements(name: str, members: Sequence[str]) -> list[str]:
+    by_version = {version: [text for text in members if (":" in text) == (version == 6)] for version in (4, 6)}  # noqa: PLR2004 - IP versions
+    return [
+        f"add element inet {NAME} {name}{version} {{ {', '.join(texts)} }}\n"
+        for version, texts in by_version.items()
+        if texts
+    ]
