@@ -33,7 +33,7 @@ def test_a_key_stays_until_another_is_twice_as_busy() -> None:
     top.update(Counts(90, 0), {"a": Counts(5, 0), "b": Counts(50, 0)}, "ab")
     assert top.memory.shown == {"b": ZERO}
     assert top.memory.credited == Counts(90, 0)
-    assert top.memory.rest == Counts(90, 0)  # what a had, and what it got since, is nobody's any more
+    assert top.memory.rest == Counts(80, 0)  # what a got last is nobody's; the 10 of its time on show went with it
 
 
 def test_a_silent_key_gives_way_to_any_other() -> None:
