@@ -3,11 +3,11 @@
 Knows the names in :mod:`natobs.kernel.accounting_table` and how the kernel tells
 their values: ``NFT_MSG_GETTABLE``, ``NFT_MSG_GETOBJ`` of one table and type
 (net/netfilter/nf_tables_api.c, nf_tables_dump_obj), and the elements of sets.
-The table's comment is in its user data (libnftnl, include/libnftnl/udata.h, type
-0; Linux 5.10). Needs CAP_NET_ADMIN.
+Needs CAP_NET_ADMIN.
 """
 
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from natobs.errors import FormatError
@@ -15,23 +15,24 @@ from natobs.kernel import netlink, nft_sets
 from natobs.kernel.accounting_table import FAMILY, NAME
 from natobs.kernel.machine import Machine, Netlink
 from natobs.kernel.nft_rules import NFGENMSG, NFTABLES, parse_counter
-from natobs.kernel.nftables import TABLES
+from natobs.kernel.nftables import TABLES, parse_tables
 
-_NEWTABLE, _NEWOBJ, _GETOBJ = NFTABLES | 0, NFTABLES | 18, NFTABLES | 19
-_TABLE_NAME, _TABLE_HANDLE, _TABLE_USERDATA = 1, 4, 6
-_UDATA_COMMENT = 0
-_UDATA_HEADER_BYTES = 2
+_NEWRULE, _GETRULE, _NEWSET, _GETSET, _NEWOBJ, _GETOBJ = (NFTABLES | kind for kind in (6, 7, 9, 10, 18, 19))
+_SET_NAME, _SET_DESCRIPTION = 2, 9
+_DESCRIPTION_SIZE = 1
 _OBJ_TABLE, _OBJ_NAME, _OBJ_TYPE, _OBJ_DATA = 1, 2, 3, 4
 _OBJECT_COUNTER = 1
 
+# Tables of rules, sets and objects alike have attribute 1 for the name of the table.
+_OF_TABLE = NFGENMSG.pack(FAMILY, 0, 0) + netlink.attribute(_OBJ_TABLE, NAME.encode() + b"\0")
 COUNTERS = Netlink(
     "nft-accounting",
     netlink.NETLINK_NETFILTER,
     _GETOBJ,
-    NFGENMSG.pack(FAMILY, 0, 0)
-    + netlink.attribute(_OBJ_TABLE, NAME.encode() + b"\0")
-    + netlink.attribute(_OBJ_TYPE, _OBJECT_COUNTER.to_bytes(4, "big")),
+    _OF_TABLE + netlink.attribute(_OBJ_TYPE, _OBJECT_COUNTER.to_bytes(4, "big")),
 )
+RULES = Netlink("nft-accounting-rules", netlink.NETLINK_NETFILTER, _GETRULE, _OF_TABLE)
+SETS = Netlink("nft-accounting-sets", netlink.NETLINK_NETFILTER, _GETSET, _OF_TABLE)
 _SETS = {
     name: tuple(nft_sets.query(FAMILY, NAME, f"{name}{version}") for version in (4, 6))
     for name in ("attempts", "answers", "hosts")
@@ -80,12 +81,8 @@ def read_table(machine: Machine) -> TableMark | None:
 
 def parse_table(data: bytes) -> TableMark | None:
     """Decode ``NFT_MSG_NEWTABLE``; raises FormatError."""
-    for body in netlink.messages(data, _NEWTABLE):
-        found = netlink.attributes(body, NFGENMSG.size)
-        if body[0] == FAMILY and _TABLE_NAME in found and netlink.text(found[_TABLE_NAME]) == NAME:
-            handle = netlink.number(found[_TABLE_HANDLE], ">") if _TABLE_HANDLE in found else 0
-            return TableMark(_comment(bytes(found.get(_TABLE_USERDATA, b""))), handle)
-    return None
+    found = parse_tables(data).get((FAMILY, NAME))
+    return None if found is None else TableMark(found.comment, found.handle or 0)
 
 
 def read_counters(machine: Machine) -> dict[str, Counter]:
@@ -109,6 +106,35 @@ def parse_counters(data: bytes) -> dict[str, Counter]:
         if ours and netlink.number(found[_OBJ_TYPE], ">") == _OBJECT_COUNTER:
             counters[netlink.text(found[_OBJ_NAME])] = parse_counter(found[_OBJ_DATA])
     return counters
+
+
+def count_rules(machine: Machine) -> int:
+    """How many rules the table has; raises as :func:`read_counters`."""
+    return sum(1 for _rule in _of_table(machine.ask(RULES), _NEWRULE))
+
+
+def read_sizes(machine: Machine) -> dict[str, int]:
+    """How many elements each set of the table may have, where it is bounded; raises as :func:`read_counters`."""
+    return parse_sizes(machine.ask(SETS))
+
+
+def parse_sizes(data: bytes) -> dict[str, int]:
+    """Decode ``NFT_MSG_NEWSET``; raises FormatError."""
+    sizes: dict[str, int] = {}
+    for found in _of_table(data, _NEWSET):
+        if not {_SET_NAME, _SET_DESCRIPTION} <= found.keys():
+            continue
+        size = netlink.attributes(found[_SET_DESCRIPTION]).get(_DESCRIPTION_SIZE)
+        if size is not None:
+            sizes[netlink.text(found[_SET_NAME])] = netlink.number(size, ">")
+    return sizes
+
+
+def _of_table(data: bytes, wanted: int) -> Iterator[netlink.Attributes]:
+    for body in netlink.messages(data, wanted):
+        found = netlink.attributes(body, NFGENMSG.size)
+        if body[0] == FAMILY and _OBJ_TABLE in found and netlink.text(found[_OBJ_TABLE]) == NAME:
+            yield found
 
 
 def read_elements(machine: Machine, name: str) -> list[nft_sets.Element]:
@@ -136,15 +162,3 @@ def destination_of(key: bytes) -> Destination:
     if size not in {_IPV4_BYTES, _IPV6_BYTES}:
         raise FormatError(f"nftables: a destination of {len(key)} bytes")
     return Destination(host_of(key[:size]), key[size], int.from_bytes(key[size + 4 : size + 6], "big"))
-
-
-def _comment(data: bytes) -> str:
-    """The comment in a table's user data: type, length and value of each entry follow one another."""
-    offset = 0
-    while len(data) - offset >= _UDATA_HEADER_BYTES:
-        kind, length = data[offset : offset + _UDATA_HEADER_BYTES]
-        value = data[offset + _UDATA_HEADER_BYTES : offset + _UDATA_HEADER_BYTES + length]
-        if kind == _UDATA_COMMENT:
-            return netlink.text(memoryview(value))
-        offset += _UDATA_HEADER_BYTES + length
-    return ""

@@ -70,19 +70,43 @@ def text(settings: Settings, quarantined: Sequence[str] = ()) -> str:
 
     Args:
         settings: what it is made for.
-        quarantined: addresses and prefixes that are kept from opening new flows.
+        quarantined: elements of the quarantine sets: addresses, prefixes and ranges, a comment behind them.
     """
     return _filled(settings, mark(settings)) + "".join(_elements("quarantine", quarantined))
 
 
-def replacement(settings: Settings, quarantined: Sequence[str] = ()) -> str:
-    """The same for a table that is there already, in one transaction."""
-    return removal() + text(settings, quarantined)
+def creation(settings: Settings) -> str:
+    """The same for the first time: fails where there is a table of the name already."""
+    return f'create table inet {NAME} {{ comment "{mark(settings)}"; }}\n{text(settings)}'
 
 
-def removal() -> str:
-    """What removes the table, whether it is there or not."""
-    return f"add table inet {NAME}\ndelete table inet {NAME}\n"
+def replacement(settings: Settings, handle: int, quarantined: Sequence[str]) -> str:
+    """The same in the place of a table that is there already, in one transaction.
+
+    Args:
+        settings: what the table is made for.
+        handle: of the table that goes.
+        quarantined: as for :func:`text`.
+    """
+    # By its name too, though it is gone by then: nft forgets what it knew of the sets of a table only in this way.
+    forget = f"add table inet {NAME}\ndelete table inet {NAME}\n"
+    return removal(handle) + forget + text(settings, quarantined)
+
+
+def removal(handle: int) -> str:
+    """What removes the table with a handle, and never another of its name."""
+    return f"delete table inet handle {handle}\n"
+
+
+def count_rules() -> int:
+    """How many rules the table has."""
+    lines = [line.strip() for line in _RULES.template.partition("\tchain ")[2].splitlines()]
+    return sum(not line.startswith(("#", "type ", "chain ", "}")) for line in lines if line) - 1
+
+
+def owns(family: int, name: str, comment: str) -> bool:
+    """Whether a table is one that was made here: by its family's number, its name and its comment."""
+    return family == FAMILY and name == NAME and comment.startswith(MARK)
 
 
 def _filled(settings: Settings, comment: str) -> str:
@@ -98,7 +122,11 @@ def _filled(settings: Settings, comment: str) -> str:
 
 
 def _elements(name: str, members: Sequence[str]) -> list[str]:
-    by_version = {version: [text for text in members if (":" in text) == (version == 6)] for version in (4, 6)}  # noqa: PLR2004 - IP versions
+    by_version = {
+        # A comment may stand behind the address.
+        version: [text for text in members if (":" in text.partition(" ")[0]) == (version == 6)]  # noqa: PLR2004 - IP
+        for version in (4, 6)
+    }
     return [
         f"add element inet {NAME} {name}{version} {{ {', '.join(texts)} }}\n"
         for version, texts in by_version.items()
