@@ -32,7 +32,10 @@ def test_a_file_overrides_what_it_names(tmp_path: Path) -> None:
         ('[nat]\ninside = ["10.0.0.1/8"]', "f.toml: nat.inside[0]: 10.0.0.1/8 has host bits set; expected a prefix"),
         ("[nat]\ninside = [4]", "f.toml: nat.inside[0]: Expected `str`, got `int`"),
         ("[agent]\nscrape_limit_seconds = 0", "f.toml: agent.scrape_limit_seconds: Expected `float` >= 0.1"),
-        ('[accounting.names]\n"10.0.0.1/8" = "x"', "f.toml: accounting: 10.0.0.1/8 has host bits set; expected a prefix"),
+        (
+            '[accounting.names]\n"10.0.0.1/8" = "x"',
+            "f.toml: accounting: 10.0.0.1/8 has host bits set; expected a prefix",
+        ),
         ('[accounting.names]\n"10.0.0.1" = ""', "f.toml: accounting.names[...]: Expected `str` of length >= 1"),
         ("[accounting]\nlabel = 127", "f.toml: accounting.label: Expected `int` <= 126"),
         ('[firewall]\nmax_series = "x"', "f.toml: firewall.max_series: Expected `int`, got `str`"),
