@@ -164,7 +164,7 @@ class Accounting(Section, frozen=True):
         ),
     ] = 10
     state_file: Annotated[str, Meta(description="Keeps the series while the agent is restarted; empty for none.")] = (
-        "/var/lib/natobs/accounting.json"
+        "/var/lib/natobs/accounting.state"
     )
     names: Annotated[
         dict[str, Annotated[str, Meta(min_length=1, max_length=80)]],

@@ -9,7 +9,8 @@ import click
 import msgspec
 
 from natobs.cli.main import EXIT_BAD
-from natobs.config import Config, load
+from natobs.collectors.accounting import wanted
+from natobs.config import load
 from natobs.kernel import accounting_install, accounting_status, accounting_table, sysctl
 from natobs.kernel.accounting_status import ACCOUNT, TIMESTAMP, Status
 from natobs.kernel.live import LiveMachine
@@ -54,7 +55,7 @@ def install(config_file: Path | None, enable_acct: bool) -> None:  # noqa: FBT00
 
     All of it or nothing. Installed a second time, it goes on counting.
     """
-    settings = _settings(load(config_file))
+    settings = wanted(load(config_file))
     with closing(LiveMachine()) as machine:
         change = accounting_install.install(machine, settings)
     click.echo(_SAID[change])
@@ -75,7 +76,7 @@ def remove() -> None:
 @_with_config
 def show(config_file: Path | None) -> None:
     """Print the ruleset that `install` loads, for review or for rules of your own."""
-    click.echo(accounting_table.text(_settings(load(config_file))), nl=False)
+    click.echo(accounting_table.text(wanted(load(config_file))), nl=False)
 
 
 @command.command(epilog="Example: sudo natobs accounting status --json")
@@ -86,7 +87,7 @@ def status(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a
 
     The exit status is 0 when all is counted as the configuration says, else 1.
     """
-    settings = _settings(load(config_file))
+    settings = wanted(load(config_file))
     with closing(LiveMachine()) as machine:
         found = accounting_status.read(machine, settings)
     if as_json:
@@ -95,17 +96,6 @@ def status(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a
         click.echo("\n".join(_lines(found)))
     if not found.good:
         click.get_current_context().exit(EXIT_BAD)
-
-
-def _settings(config: Config) -> accounting_table.Settings:
-    wanted = config.accounting
-    return accounting_table.Settings(
-        inside=[prefix.network for prefix in config.nat.inside],
-        destinations=wanted.destinations,
-        hosts=wanted.hosts,
-        timeout_seconds=wanted.timeout_seconds,
-        label=wanted.label,
-    )
 
 
 def _json(found: Status) -> str:
@@ -133,11 +123,11 @@ def _state(found: Status) -> Iterator[str]:
         yield "accounting is not installed"
         if found.obstacle:
             yield f"  and cannot be: {found.obstacle}"
-    elif not found.whole:
-        yield "accounting is installed, but rules of its table are missing: natobs accounting install replaces it"
     elif not found.current:
         yield "accounting is installed for another configuration or by another version of natobs: "
         yield "  natobs accounting install replaces it"
+    elif not found.whole:
+        yield "accounting is installed, but rules of its table are missing: natobs accounting install replaces it"
     else:
         yield "accounting is installed"
 

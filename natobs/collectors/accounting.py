@@ -17,6 +17,7 @@ from natobs.collectors.base import Gap, Reading
 from natobs.collectors.names import ServiceNames
 from natobs.collectors.statefile import StateFile
 from natobs.collectors.topk import ZERO, Counts, Increments, Memory, TopCounters
+from natobs.config import Config
 from natobs.errors import UnavailableError
 from natobs.kernel import accounting as kernel
 from natobs.kernel import accounting_table
@@ -42,6 +43,17 @@ _COUNTERS = {
 Place = tuple[str, str, str]
 """Destination, port and protocol, as labelled."""
 Counters = Mapping[str, kernel.Counter]
+
+
+def wanted(config: Config) -> accounting_table.Settings:
+    """The table that a configuration asks for."""
+    return accounting_table.Settings(
+        inside=[prefix.network for prefix in config.nat.inside],
+        destinations=config.accounting.destinations,
+        hosts=config.accounting.hosts,
+        timeout_seconds=config.accounting.timeout_seconds,
+        label=config.accounting.label,
+    )
 
 
 class State(msgspec.Struct):

@@ -1,7 +1,7 @@
 """A file that keeps what a collector has counted while the agent is restarted; never longer than a boot.
 
-Kernel counters begin anew with each boot, and so do series that follow them:
-what another boot wrote is not read. Each value is on disk before it is shown, so
+Kernel counters begin anew with each boot, and with each network namespace, and
+so do series that follow them: what another one wrote is not read. Each value is on disk before it is shown, so
 that no restart makes a series fall; a lost machine loses the file with the
 counters.
 """
@@ -13,6 +13,8 @@ import msgspec
 
 from natobs import rundir
 from natobs.errors import UnavailableError
+
+_NAMESPACE = Path("/proc/self/ns/net")
 
 State = TypeVar("State")
 
@@ -33,8 +35,8 @@ class StateFile(Generic[State]):
     def load(self) -> State | None:
         """What this boot wrote last; None without a file, or where it is damaged."""
         try:
-            boot, value = msgspec.msgpack.decode(self._path.read_bytes(), type=tuple[str, msgspec.Raw])
-            return msgspec.msgpack.decode(value, type=self._kind) if boot == rundir.boot() else None
+            where, value = msgspec.msgpack.decode(self._path.read_bytes(), type=tuple[str, msgspec.Raw])
+            return msgspec.msgpack.decode(value, type=self._kind) if where == _place() else None
         except (OSError, msgspec.MsgspecError):
             return None
 
@@ -44,7 +46,7 @@ class StateFile(Generic[State]):
         Raises:
             UnavailableError: it cannot be written.
         """
-        content = msgspec.msgpack.encode((rundir.boot(), state))
+        content = msgspec.msgpack.encode((_place(), state))
         if content == self._written:
             return
         try:
@@ -55,3 +57,8 @@ class StateFile(Generic[State]):
                 "error", f"{self._path}: {error.strerror}; series begin anew with each start"
             ) from error
         self._written = content
+
+
+def _place() -> str:
+    """This boot and network namespace."""
+    return f"{rundir.boot()} {_NAMESPACE.stat().st_ino}"
