@@ -57,7 +57,7 @@ def install(machine: Machine, settings: Settings) -> Change:
         _load(accounting_table.creation(settings))
         _check_comment(machine, wanted)
         return "installed"
-    if found.comment == wanted and is_whole(machine):
+    if found.comment == wanted and is_whole(machine, settings):
         return "unchanged"
     _load(accounting_table.replacement(settings, found.handle, quarantined(machine)))
     return "replaced"
@@ -84,13 +84,17 @@ def obstacle(settings: Settings) -> str:
     return ""
 
 
-def is_whole(machine: Machine) -> bool:
+def is_whole(machine: Machine, settings: Settings) -> bool:
     """Whether all rules of our table are there: somebody may have flushed it.
+
+    Args:
+        machine: where it is.
+        settings: that it was made for.
 
     Raises:
         UnavailableError: no such table, or no privilege.
     """
-    return accounting.count_rules(machine) >= accounting_table.count_rules()
+    return accounting.count_rules(machine) >= accounting_table.count_rules(settings)
 
 
 def quarantined(machine: Machine) -> list[str]:

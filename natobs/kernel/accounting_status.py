@@ -42,7 +42,7 @@ class Status:
         installed: whether our table is there.
         comment: of the table; empty without one.
         current: whether it is the one that the settings make.
-        whole: whether all its rules are there; somebody may have flushed it.
+        whole: whether it is, and all its rules are there; somebody may have flushed it.
         obstacle: why the kernel would not take the table; empty where it would, and where it is there.
         sets: by their names in the table.
         quarantined: addresses, prefixes and ranges that open no new flows, as nft takes them.
@@ -65,7 +65,7 @@ class Status:
     @property
     def good(self) -> bool:
         """Whether everything is counted as the settings say."""
-        return self.installed and self.current and self.whole
+        return self.whole
 
 
 def read(machine: Machine, settings: Settings) -> Status:
@@ -82,12 +82,13 @@ def read(machine: Machine, settings: Settings) -> Status:
         FormatError: an answer is not what the kernel documents.
     """
     found = accounting_install.find(machine)
+    current = found is not None and found.comment == accounting_table.mark(settings)
     sizes = accounting.read_sizes(machine) if found else {}
     return Status(
         installed=found is not None,
         comment=found.comment if found else "",
-        current=found is not None and found.comment == accounting_table.mark(settings),
-        whole=found is not None and accounting_install.is_whole(machine),
+        current=current,
+        whole=current and accounting_install.is_whole(machine, settings),
         obstacle="" if found else accounting_install.obstacle(settings),
         sets={
             name: Fill(len(nft_sets.read(machine, nft_sets.query(FAMILY, NAME, name))), sizes[name])

@@ -20,10 +20,11 @@ and how the counters are read.
   net/netfilter/nf_conntrack_core.c), and its ICMP errors have a local source.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from string import Template
 
 from natobs.kernel.address import Network
@@ -38,6 +39,8 @@ LAST_LABEL = 127
 
 _RULES = Template(files("natobs.kernel").joinpath("accounting.nft").read_text("utf-8"))
 _DIGEST_CHARACTERS = 16
+_SPELLED_OUT = 8
+"""So many prefixes are compared one by one, at 15 ns each; to look one up in a set takes 110 ns (Linux 6.18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Settings:
     """What the table is made for.
 
     Args:
-        inside: prefixes of the private hosts, IPv4 and IPv6.
+        inside: prefixes of the private hosts, IPv4 and IPv6; the fewer, the cheaper.
         destinations: the most destinations that are told apart, for each IP version.
         hosts: the most private hosts that are told apart, for each IP version.
         timeout_seconds: a destination or host without an attempt for so long is forgotten.
@@ -98,10 +101,10 @@ def removal(handle: int) -> str:
     return f"delete table inet handle {handle}\n"
 
 
-def count_rules() -> int:
+def count_rules(settings: Settings) -> int:
     """How many rules the table has."""
-    lines = [line.strip() for line in _RULES.template.partition("\tchain ")[2].splitlines()]
-    return sum(not line.startswith(("#", "type ", "chain ", "}")) for line in lines if line) - 1
+    lines = [line.strip() for line in _filled(settings, MARK).partition("\tchain ")[2].splitlines()]
+    return sum(not line.startswith(("#", "type ", "chain ", "}", "add ")) for line in lines if line) - 1
 
 
 def owns(family: int, name: str, comment: str) -> bool:
@@ -110,15 +113,38 @@ def owns(family: int, name: str, comment: str) -> bool:
 
 
 def _filled(settings: Settings, comment: str) -> str:
-    rules = _RULES.substitute(
+    sets, rules = "", _RULES.template
+    for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+        name = f"inside{version}"
+        prefixes = [str(prefix) for prefix in _collapsed(settings.inside, version)]
+        if len(prefixes) > _SPELLED_OUT:
+            sets += (
+                f"\tset {name} {{\n\t\ttype {kind}; flags interval\n\t\telements = {{ {', '.join(prefixes)} }}\n\t}}\n"
+            )
+        else:
+            rules = "".join(_once_for_each(f"@{name}", prefixes, rules))
+    return Template(rules).substitute(
         mark=comment,
         attempted=settings.label,
         answered=settings.label + 1,
         destinations=settings.destinations,
         hosts=settings.hosts,
         timeout=settings.timeout_seconds,
+        prefix_sets=sets,
     )
-    return rules + "".join(_elements("inside", sorted(map(str, settings.inside))))
+
+
+def _collapsed(networks: Sequence[Network], version: int) -> Iterator[Network]:
+    """Prefixes of an IP version in ascending order, none of them within another."""
+    if version == 4:  # noqa: PLR2004 - an IP version
+        return collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    return collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+
+
+def _once_for_each(what: str, prefixes: Sequence[str], rules: str) -> Iterator[str]:
+    """Lines, and those that name a set once for each of its elements instead."""
+    for line in rules.splitlines(keepends=True):
+        yield from (line.replace(what, prefix) for prefix in prefixes) if what in line else (line,)
 
 
 def _elements(name: str, members: Sequence[str]) -> list[str]:

@@ -126,13 +126,13 @@ def test_fragmentation_needed(accounted: Lab) -> None:
     assert total(found, "answered") == total(found, "refused") == 0
 
 
-def test_what_ends_at_the_nat_is_no_attempt(accounted: Lab) -> None:
-    watch = Watch(accounted)
-    outside = accounted.topology.snat_addresses(4)[0]
-    plan.flows(
-        accounted.host(CLIENT),
-        [("icmp", outside, 0, 3, 1), ("udp", outside, 999, 3, 1), ("tcp", outside, 999, 3, 1)],
-    )
+def test_what_stays_inside_is_no_attempt(accounted: Lab) -> None:
+    watch, client = Watch(accounted), accounted.host(CLIENT)
+    neighbour = accounted.topology.client_address("client3", 4)
+    gateway = accounted.topology.client_address("client1", 6).rpartition(":")[0] + ":1"
+    kinds: list[Step] = [("udp", "224.0.0.251", 5353, 3, 0.1), ("udp", gateway, 999, 3, 0.3)]
+    kinds += [("tcp", neighbour, 999, 3, 1), ("icmp", neighbour, 0, 3, 1), ("udp", neighbour, 999, 3, 0.3)]
+    plan.flows(client, kinds)
     assert watch.look() == Counted()
 
 
