@@ -126,6 +126,61 @@ class Firewall(Section, frozen=True):
     ] = 100
 
 
+class Accounting(Section, frozen=True):
+    """Attempts and answers that the kernel counts, once `natobs accounting install` has loaded its table."""
+
+    destinations: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=65_536,
+            description="The most destinations (address, protocol, port) told apart, for each IP version; "
+            "beyond 16384 each scrape takes a good deal longer.",
+        ),
+    ] = 16_384
+    hosts: Annotated[
+        int, Meta(ge=16, le=65_536, description="The most private hosts told apart, for each IP version.")
+    ] = 4096
+    timeout_seconds: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=86_400,
+            description="A destination or host without an attempt for so long is forgotten; three scrapes at least.",
+        ),
+    ] = 900
+    label: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=126,
+            description="The lower of two neighbouring bits of the conntrack label that are natobs' own; change it "
+            "where rules of yours use bit 126 or 127.",
+        ),
+    ] = 126
+    top: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Private hosts, and destinations of each protocol, that have series of their own; "
+            "the rest is `other`.",
+        ),
+    ] = 10
+    state_file: Annotated[str, Meta(description="Keeps the series while the agent is restarted; empty for none.")] = (
+        "/var/lib/natobs/accounting.state"
+    )
+    names: Annotated[
+        dict[str, Annotated[str, Meta(min_length=1, max_length=80)]],
+        Meta(description='Names of services by address or prefix, for example `"10.20.0.0/16" = "warehouse"`.'),
+    ] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a key of ``names`` that is no address and no prefix."""
+        for text in self.names:
+            _prefix(text)
+
+
 class Otlp(Section, frozen=True):
     """Push over OTLP (OpenTelemetry), beside what is served; of the agent and of the prober."""
 
@@ -250,6 +305,7 @@ class Config(Section, frozen=True):
     nat: Nat = Nat()
     links: Annotated[dict[str, Link], Meta(description="By interface name, for example `[links.eth0]`.")] = {}
     firewall: Firewall = Firewall()
+    accounting: Accounting = Accounting()
     probes: Probes = Probes()
     responder: Responder = Responder()
     otlp: Otlp = Otlp()
@@ -331,8 +387,12 @@ def _fields(root: type[msgspec.Struct], dotted: str) -> list[str]:
 
 def _decode(kind: type, value: object) -> object:
     if kind is Prefix and isinstance(value, str):
-        try:
-            return Prefix(value)
-        except ValueError as error:
-            raise ValueError(f"{error}; expected a prefix such as 10.0.0.0/8") from error
+        return _prefix(value)
     raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+
+
+def _prefix(text: str) -> Prefix:
+    try:
+        return Prefix(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; expected a prefix such as 10.0.0.0/8") from error

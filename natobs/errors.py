@@ -9,6 +9,7 @@
     ├── KernelError           Linux could not be asked, or answered oddly
     │   ├── FormatError       bytes that are not what the kernel documents
     │   └── UnavailableError  the source is not there, or not for us
+    ├── AccountingError       the accounting table cannot be installed or removed
     ├── CaptureError          a recorded machine cannot be written or read
     ├── ExpositionError       samples cannot be served or written
     ├── ReflectorError        the reflector cannot serve
@@ -76,6 +77,12 @@ class UnavailableError(KernelError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class AccountingError(NatobsError):
+    """The kernel refuses the accounting table, or a table of its name is somebody else's; nothing was changed."""
+
+    slug = "accounting"
 
 
 class CaptureError(NatobsError):

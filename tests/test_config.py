@@ -25,13 +25,19 @@ def test_a_file_overrides_what_it_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1", "f.toml: x: unknown key; known here: agent, collectors, firewall, links, nat"),
+        ("x = 1", "f.toml: x: unknown key; known here: accounting, agent, collectors, firewall, links, nat"),
         ("[agent]\nfoo = 1", "f.toml: agent.foo: unknown key; known here: collector_limit_seconds, listen,"),
         ("[links.eth0]\nbar = 1", "f.toml: links[...].bar: unknown key; known here: capacity_bits_per_second"),
         ("[links.eth0]", "f.toml: links[...]: Object missing required field `capacity_bits_per_second`"),
         ('[nat]\ninside = ["10.0.0.1/8"]', "f.toml: nat.inside[0]: 10.0.0.1/8 has host bits set; expected a prefix"),
         ("[nat]\ninside = [4]", "f.toml: nat.inside[0]: Expected `str`, got `int`"),
         ("[agent]\nscrape_limit_seconds = 0", "f.toml: agent.scrape_limit_seconds: Expected `float` >= 0.1"),
+        (
+            '[accounting.names]\n"10.0.0.1/8" = "x"',
+            "f.toml: accounting: 10.0.0.1/8 has host bits set; expected a prefix",
+        ),
+        ('[accounting.names]\n"10.0.0.1" = ""', "f.toml: accounting.names[...]: Expected `str` of length >= 1"),
+        ("[accounting]\nlabel = 127", "f.toml: accounting.label: Expected `int` <= 126"),
         ('[firewall]\nmax_series = "x"', "f.toml: firewall.max_series: Expected `int`, got `str`"),
         ("[agent]\nlisten = []", "f.toml: agent.listen: Expected `array` of length >= 1"),
         ("[agent\n", "f.toml: Expected ']' at the end of a table declaration (at line 1, column 7)"),

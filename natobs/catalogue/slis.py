@@ -6,6 +6,7 @@ Knows what is measured and what is still missing; objectives and alerts are defi
 from dataclasses import dataclass
 
 from natobs.catalogue.metrics import (
+    accounting,
     conntrack,
     firewall,
     host,
@@ -50,18 +51,22 @@ class Sli:
             raise CatalogueError(f"SLI {self.id}: its ratio is of metrics that are no inputs")
 
 
-_ACCOUNTING = "Needs counters of forwarded flows by destination; this version has none."
-
 ALL: tuple[Sli, ...] = (
     Sli(
         "M1",
         "Outbound success",
         "Do new outbound connections succeed at the first attempt?",
         "99.9 %",
-        inputs=(conntrack.NEW_FLOW_DROPS, routing.DEFAULT_ROUTE_PRESENT),
-        missing="Probes on the private hosts tell it (natobs probe); those that this agent runs itself, under Probes, "
-        "tell it of connections from this machine. The rate of forwarded flows needs counters of their attempts and "
-        "answers; this version has none. Below is what is known to make connections fail.",
+        inputs=(
+            accounting.ATTEMPTS,
+            accounting.ANSWERED,
+            accounting.REFUSED,
+            accounting.RETRANSMITTED,
+            conntrack.NEW_FLOW_DROPS,
+            routing.DEFAULT_ROUTE_PRESENT,
+        ),
+        missing="Below is what the kernel counts of forwarded flows, and what makes them fail. A third party that is "
+        "down counts too: whether it is the NAT that fails, probes on the private hosts tell (natobs probe).",
     ),
     Sli(
         "M2",
@@ -113,9 +118,7 @@ ALL: tuple[Sli, ...] = (
         "Connection resets",
         "Are forwarded connections being reset?",
         "minimal",
-        inputs=(protocols.TCP_RESETS_SENT, host.BOOT_TIME),
-        missing="Forwarded resets need a counter in the packet path; this version has none. Below are resets that this "
-        "machine itself sent, and when it started.",
+        inputs=(accounting.RESETS, accounting.MIDSTREAM, protocols.TCP_RESETS_SENT, host.BOOT_TIME),
     ),
     Sli(
         "M7",
@@ -136,7 +139,13 @@ ALL: tuple[Sli, ...] = (
         missing="Ports in use need a census of the table; this version has none. Below, ports that were found taken, "
         "and entries that got none.",
     ),
-    Sli("M9", "Errors by destination", "Which third party fails?", "by destination", missing=_ACCOUNTING),
+    Sli(
+        "M9",
+        "Errors by destination",
+        "Which third party fails?",
+        "by destination",
+        inputs=(accounting.DESTINATION_ATTEMPTS, accounting.DESTINATION_ANSWERED, accounting.HOST_ATTEMPTS),
+    ),
     Sli(
         "M10",
         "Changes",

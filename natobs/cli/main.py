@@ -13,6 +13,7 @@ from natobs import __version__
 from natobs.errors import ConfigError, NatobsError
 
 COMMANDS: dict[str, str] = {
+    "accounting": "Have the kernel count attempts and answers of outbound flows.",
     "agent": "Serve what this machine's kernel says about NAT.",
     "capture": "Write down what the agent would read, to replay elsewhere.",
     "down": "End the agent that runs in the background.",

@@ -5,7 +5,9 @@ The only module that knows them all.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from natobs.collectors.accounting import AccountingCollector, wanted
 from natobs.collectors.allowances import AllowancesCollector
 from natobs.collectors.base import Collector
 from natobs.collectors.conntrack import ConntrackCollector
@@ -38,6 +40,12 @@ class Entry:
     settings: Callable[[Config], object] = lambda config: None
 
 
+def _accounting(config: Config) -> AccountingCollector:
+    settings = config.accounting
+    state_file = Path(settings.state_file) if settings.state_file else None
+    return AccountingCollector(wanted(config), settings.top, settings.names, state_file)
+
+
 ALL: tuple[Entry, ...] = (
     Entry("conntrack", lambda config: ConntrackCollector()),
     Entry("network", lambda config: NetworkCollector(config.links), lambda config: config.links),
@@ -56,6 +64,7 @@ ALL: tuple[Entry, ...] = (
         lambda config: FirewallCollector(config.firewall.max_series),
         lambda config: config.firewall.max_series,
     ),
+    Entry("accounting", _accounting, lambda config: (config.nat, config.accounting)),
     Entry("kernel_log", lambda config: KernelLogCollector()),
     Entry("taps", lambda config: TapsCollector(config.nat), lambda config: config.nat),
     Entry("sysctls", lambda config: SysctlsCollector()),

@@ -171,7 +171,7 @@ def _decode(body: memoryview) -> tuple[NftRule, list[tuple[int, int]], bool]:
                 isolated = unconditional = False
         else:
             verdict = verdict or _verdict(name, data)
-    comment = comment or _comment(found.get(_RULE_USERDATA, _EMPTY))
+    comment = comment or parse_comment(found.get(_RULE_USERDATA, _EMPTY))
     rule = NftRule(
         identity=netlink.number(found[_RULE_HANDLE], ">"),
         chain=netlink.text(found[_RULE_CHAIN]),
@@ -221,8 +221,11 @@ def _from_iptables(name: str, data: memoryview, family: int) -> bool:
     return name in _IPTABLES
 
 
-def _comment(userdata: memoryview) -> str:
-    """The comment among the type-length-value triples that user space attached; it alone knows the others."""
+def parse_comment(userdata: memoryview) -> str:
+    """The comment among the type-length-value triples that user space attached; it alone knows the others.
+
+    Rules, tables and elements of sets all have it as type 0 (libnftnl, include/libnftnl/udata.h).
+    """
     offset = 0
     while len(userdata) - offset >= _UDATA_HEADER_BYTES:
         kind, size = userdata[offset], userdata[offset + 1]

@@ -13,16 +13,18 @@ up to 1.8.11), a little sharpened, if
 * it has a base chain, and each is one of iptables' by name, hook and priority;
 * it holds no named object;
 * every rule has exactly one counter, and only expressions that iptables writes.
+
+The table of natobs' own accounting is left out: it is no firewall.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from natobs.errors import FormatError, UnavailableError
-from natobs.kernel import netlink
+from natobs.kernel import accounting_table, netlink
 from natobs.kernel.firewall import Backend, NamedCounter, Policy, Table
 from natobs.kernel.machine import Machine, Netlink
-from natobs.kernel.nft_rules import FAMILIES, NFGENMSG, NFTABLES, RuleDecoder, Rules, parse_counter
+from natobs.kernel.nft_rules import FAMILIES, NFGENMSG, NFTABLES, RuleDecoder, Rules, parse_comment, parse_counter
 
 _ANYTHING = NFGENMSG.pack(0, 0, 0)
 TABLES = Netlink("nft-tables", netlink.NETLINK_NETFILTER, NFTABLES | 1, _ANYTHING)
@@ -31,7 +33,7 @@ RULES = Netlink("nft-rules", netlink.NETLINK_NETFILTER, NFTABLES | 7, _ANYTHING)
 OBJECTS = Netlink("nft-objects", netlink.NETLINK_NETFILTER, NFTABLES | 19, _ANYTHING)
 
 _NEWTABLE, _NEWCHAIN, _NEWOBJ = NFTABLES | 0, NFTABLES | 3, NFTABLES | 18
-_TABLE_NAME, _TABLE_FLAGS, _TABLE_HANDLE = 1, 2, 4
+_TABLE_NAME, _TABLE_FLAGS, _TABLE_HANDLE, _TABLE_USERDATA = 1, 2, 4, 6
 _TABLE_F_DORMANT = 1
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_COUNTERS = 1, 3, 4, 5, 8
 _HOOK_HOOKNUM, _HOOK_PRIORITY = 1, 2
@@ -104,10 +106,17 @@ class Objects:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table: its handle, which no other table ever had (None before Linux 4.16), and whether it is switched off."""
+    """A table.
+
+    Args:
+        handle: which no other table ever had; None before Linux 4.16.
+        dormant: whether it is switched off.
+        comment: as it was written; empty without one, and before Linux 5.10.
+    """
 
     handle: int | None
     dormant: bool
+    comment: str = ""
 
 
 def read_tables(machine: Machine, decoder: RuleDecoder) -> list[Table]:
@@ -135,6 +144,8 @@ def assemble(
     """Put the four dumps together, a table each, and tell whose it is."""
     tables = []
     for key, info in infos.items():
+        if accounting_table.owns(*key, info.comment):
+            continue
         family, name = FAMILIES[key[0]], key[1]
         bases = chains.get(key, [])
         suspect = key in objects.owners or key in rules.foreign
@@ -167,6 +178,7 @@ def parse_tables(data: bytes) -> dict[TableKey, TableInfo]:
         (family, _name(found, _TABLE_NAME)): TableInfo(
             handle=netlink.number(found[_TABLE_HANDLE], ">") if _TABLE_HANDLE in found else None,
             dormant=bool(_TABLE_FLAGS in found and netlink.number(found[_TABLE_FLAGS], ">") & _TABLE_F_DORMANT),
+            comment=parse_comment(found[_TABLE_USERDATA]) if _TABLE_USERDATA in found else "",
         )
         for family, found in _objects(data, _NEWTABLE)
     }

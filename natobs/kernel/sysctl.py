@@ -6,8 +6,10 @@ number at a time, by a last word of ours: ``net.ipv4.ip_local_port_range.min``.
 Which parameters matter, and in which unit they are, is not known here.
 """
 
+from pathlib import Path
+
 from natobs.errors import FormatError
-from natobs.kernel.machine import File, Machine
+from natobs.kernel.machine import File, Machine, unavailable
 
 _RANGES = {"min": 0, "max": 1}
 """Last words that pick a number of a parameter that holds two."""
@@ -26,6 +28,23 @@ def read(machine: Machine, name: str) -> int:
         FormatError: it holds no number, or more than one.
     """
     return parse(machine.ask(query(name)), name)
+
+
+def write(name: str, value: int) -> None:
+    """Set a parameter of this machine until it is started again; only a command that was asked to does.
+
+    Args:
+        name: of a parameter that holds one number.
+        value: what it becomes.
+
+    Raises:
+        UnavailableError: the kernel does not have it, or this process may not write it.
+    """
+    path = query(name).path
+    try:
+        Path(path).write_text(f"{value}\n", "ascii")
+    except OSError as error:
+        raise unavailable(path, error.errno or 0) from error
 
 
 def parse(data: bytes, name: str) -> int:

@@ -1,0 +1,82 @@
+"""Open an exact number of flows of several kinds at once: ``python -m tests.lab.open_flows JSON``.
+
+JSON is a list of steps [kind, address, port, count, seconds]. Prints a list of
+what became of each: how many flows were answered, refused, or neither within
+the seconds. A TCP flow that was answered is closed by FIN; ``tcp-abort`` closes
+it by a reset. ``udp-again`` sends a second datagram after half the seconds.
+"""
+
+import json
+import os
+import socket
+import struct
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from select import POLLIN, POLLOUT, poll
+
+ECHO_REQUEST = {socket.AF_INET: 8, socket.AF_INET6: 128}
+PAYLOAD = b"natobs lab\n"
+
+
+def opened(kind: str, address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    if kind.startswith("tcp"):
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock.connect_ex((address, port))
+    elif kind == "icmp":
+        protocol = socket.IPPROTO_ICMPV6 if family == socket.AF_INET6 else socket.IPPROTO_ICMP
+        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, protocol)
+        sock.connect((address, 0))
+        sock.send(struct.pack("!BBHHH", ECHO_REQUEST[family], 0, 0, 0, 1) + os.urandom(8))
+    else:
+        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        sock.connect((address, port))
+        sock.send(PAYLOAD)
+    return sock
+
+
+def outcome(sock: socket.socket, kind: str) -> str:
+    """What became of a flow that has news."""
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        return "refused"
+    if not kind.startswith("tcp"):
+        sock.recv(2048)
+    return "answered"
+
+
+def take(kind: str, address: str, port: int, count: int, seconds: float) -> dict[str, int]:
+    began = time.monotonic()
+    waiting = {sock.fileno(): sock for sock in (opened(kind, address, port) for _ in range(count))}
+    result = {"answered": 0, "refused": 0, "silent": 0}
+    looking = poll()
+    for number in waiting:
+        looking.register(number, POLLOUT if kind.startswith("tcp") else POLLIN)
+    again = kind == "udp-again"
+    while waiting and (left := began + seconds - time.monotonic()) > 0:
+        if again and left < seconds / 2:
+            again = False
+            for sock in waiting.values():
+                sock.send(PAYLOAD)
+        for number, _events in looking.poll(50):
+            sock = waiting.pop(number)
+            looking.unregister(number)
+            result[outcome(sock, kind)] += 1
+            if kind == "tcp-abort":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+    for sock in waiting.values():
+        result["silent"] += 1
+        sock.close()
+    return result
+
+
+def main() -> None:
+    steps = json.loads(sys.argv[1])
+    with ThreadPoolExecutor(max(1, len(steps))) as pool:
+        results = list(pool.map(lambda step: take(*step), steps))
+    sys.stdout.write(json.dumps(results) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""What the accounting table counts, against a plan of flows; and under the faults that must not look like success."""
+
+import json
+from typing import get_args
+
+import pytest
+
+from natobs.lab import entries, topology, traffic
+from natobs.lab.lab import Host, Lab
+from tests.lab import accounting_plan as plan
+from tests.lab.accounting_plan import DISCARD, ECHO, ONE_SYN, Counted, Step
+from tests.lab.conftest import LabFactory
+
+pytestmark = pytest.mark.lab
+
+CLIENT = "client1"
+
+
+def install(nat: Host) -> None:
+    nat.run(nat.python("natobs", "accounting", "install"))
+
+
+def answer_all(lab: Lab) -> None:
+    """Have the internet send as many ICMP errors as are due."""
+    limits = ["net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"]
+    lab.host("internet").run(["sysctl", "-q", "-w", *limits])
+
+
+@pytest.fixture(scope="module")
+def accounted(lab_factory: LabFactory) -> Lab:
+    """A two-armed NAT that accounts; every test takes what it adds away again."""
+    lab = lab_factory(topology.two_armed("accounted"))
+    install(lab.host("nat"))
+    return lab
+
+
+class Watch:
+    """What was counted since the last look."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.nat = lab.host("nat")
+        self._before = plan.read(self.nat)
+
+    def look(self, expected: Counted | None = None) -> Counted:
+        """Everything; waits a little for what is expected."""
+        found = plan.counted(self.nat, self._before, expected) if expected else plan.read(self.nat).since(self._before)
+        self._before = plan.read(self.nat)
+        return found
+
+
+def some(lab: Lab, tcp: int = 4, udp: int = 6, seconds: float = ONE_SYN) -> list[Step]:
+    """Flows that a healthy NAT would have answered."""
+    server = lab.topology.server_addresses(4)[0]
+    return [("tcp", server, ECHO, tcp, seconds), ("udp", server, ECHO, udp, seconds)]
+
+
+def total(found: Counted, what: str) -> int:
+    return sum(value for name, value in found.counters.items() if name.startswith(f"{what}_"))
+
+
+@pytest.mark.parametrize("backend", get_args(topology.Backend))
+@pytest.mark.parametrize("kind", topology.TOPOLOGIES)
+def test_every_counter_equals_the_plan(kind: str, backend: topology.Backend) -> None:
+    with Lab(topology.TOPOLOGIES[kind]("planned", backend=backend)) as lab:
+        traffic.start_servers(lab)
+        nat = lab.host("nat")
+        install(nat)
+        answer_all(lab)
+        whole = plan.steps(lab)
+        halves = {CLIENT: whole, "client3": whole[::-1][: len(whole) // 2]}
+        running = {name: plan.begin(lab.host(name), taken) for name, taken in halves.items()}
+        for name, taken in halves.items():
+            assert plan.finish(running[name]) == plan.outcomes(taken), name
+        wanted = plan.expected(
+            {
+                lab.topology.client_address(name, family): [step for step in taken if (":" in step[1]) == (family == 6)]
+                for name, taken in halves.items()
+                for family in lab.topology.families
+            }
+        )
+        assert plan.counted(nat, Counted(), wanted) == wanted
+
+
+def test_the_table_is_read_as_nft_prints_it(accounted: Lab) -> None:
+    nat = accounted.host("nat")
+    plan.flows(accounted.host(CLIENT), plan.steps(accounted))
+    read = json.loads(nat.run(nat.python("tests.lab.read_accounting")).stdout)
+    said = json.loads(nat.run(["nft", "-j", "list", "table", "inet", "natobs"]).stdout)["nftables"]
+    counters = [entry["counter"] for entry in said if "counter" in entry]
+    steady = [one for one in counters if not one["name"].endswith("_icmp")]
+    assert len(steady) == 25
+    for one in steady:
+        assert read["counters"][one["name"]] == [one["packets"], one["bytes"]], one["name"]
+    sets = {entry["set"]["name"]: entry["set"].get("elem", []) for entry in said if "set" in entry}
+    for name in ("attempts", "answers"):
+        listed = {
+            f"{address} {6 if protocol == 'tcp' else 17} {port}": element["elem"]["counter"]["packets"]
+            for element in sets[f"{name}4"] + sets[f"{name}6"]
+            for address, protocol, port in [element["elem"]["val"]["concat"]]
+        }
+        assert listed == read[name]
+        assert len(listed) >= 8
+
+
+def test_forwarded_packets_and_bytes(accounted: Lab) -> None:
+    nat, client = accounted.host("nat"), accounted.host(CLIENT)
+    before = plan.forwarded(nat)
+    plan.flows(client, [("udp", accounted.topology.server_addresses(f)[0], DISCARD, 10, 0.1) for f in (4, 6)])
+    after = plan.forwarded(nat)
+    datagram = len(b"natobs lab\n") + 8
+    assert [a - b for a, b in zip(after["out"], before["out"], strict=True)] == [20, 10 * (20 + 40 + 2 * datagram)]
+    assert after["in"] == before["in"]
+
+
+def test_fragmentation_needed(accounted: Lab) -> None:
+    nat, client = accounted.host("nat"), accounted.host(CLIENT)
+    watch = Watch(accounted)
+    nat.run(["ip", "link", "set", "eth0", "mtu", "1300"])
+    for family in accounted.topology.families:
+        server = accounted.topology.server_addresses(family)[1]
+        ping = ["ping", "-n", f"-{family}", "-M", "do", "-c", "1", "-W", "1", "-s", "1400", server]
+        assert client.run(ping, check=False).returncode == 1
+    nat.run(["ip", "link", "set", "eth0", "mtu", "1500"])
+    found = watch.look()
+    assert found.counters["fragmentation_needed"] == 2
+    assert total(found, "answered") == total(found, "refused") == 0
+
+
+def test_what_stays_inside_is_no_attempt(accounted: Lab) -> None:
+    watch, client = Watch(accounted), accounted.host(CLIENT)
+    neighbour = accounted.topology.client_address("client3", 4)
+    gateway = accounted.topology.client_address("client1", 6).rpartition(":")[0] + ":1"
+    kinds: list[Step] = [("udp", "224.0.0.251", 5353, 3, 0.1), ("udp", gateway, 999, 3, 0.3)]
+    kinds += [("tcp", neighbour, 999, 3, 1), ("icmp", neighbour, 0, 3, 1), ("udp", neighbour, 999, 3, 0.3)]
+    plan.flows(client, kinds)
+    assert watch.look() == Counted()
+
+
+def test_an_answer_sent_again_counts_once(accounted: Lab) -> None:
+    watch, client = Watch(accounted), accounted.host(CLIENT)
+    lose = "table ip lose {\n chain in {\n type filter hook input priority 0;\n tcp flags & (syn | ack) == (syn | ack) "
+    client.run(["nft", "-f", "-"], stdin=f"{lose} numgen inc mod 2 0 counter drop\n }}\n}}\n")
+    (tcp,) = plan.flows(client, some(accounted, tcp=10, seconds=9)[:1])
+    assert "packets 0" not in client.run(["nft", "list", "table", "ip", "lose"]).stdout
+    client.run(["nft", "delete", "table", "ip", "lose"])
+    found = watch.look()
+    assert tcp["answered"] == 10
+    assert found.counters["attempts_tcp"] == found.counters["answered_tcp"] == 10
+    assert found.counters["repeated_tcp"] >= 5
+
+
+def test_no_route_on_the_nat(accounted: Lab) -> None:
+    watch, client = Watch(accounted), accounted.host(CLIENT)
+    nat = accounted.host("nat")
+    route = nat.run(["ip", "-4", "route", "show", "default"]).stdout.split()
+    nat.run(["ip", "-4", "route", "del", "default"])
+    plan.flows(client, some(accounted))
+    nat.run(["ip", "-4", "route", "add", *route])
+    found = watch.look()
+    assert found.counters["attempts_tcp"] >= 4
+    assert found.counters["attempts_udp"] == 6
+    assert total(found, "answered") == total(found, "refused") == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "attempts"),
+    [
+        ("ip saddr 198.51.100.0/24 drop", "replies dropped behind the NAT's own rules"),
+        ("ip daddr 198.51.100.0/24 drop", "first packets dropped"),
+        ("ip daddr 198.51.100.0/24 meta l4proto tcp reject with tcp reset", "reset by the NAT itself"),
+        ("ip daddr 198.51.100.0/24 reject with icmp admin-prohibited", "refused by the NAT itself"),
+    ],
+    ids=lambda text: text.split("24 ")[-1].replace(" ", "-") if "/24" in text else "",
+)
+def test_rules_that_deny_behind_the_counters(accounted: Lab, rule: str, attempts: str) -> None:
+    watch, nat = Watch(accounted), accounted.host("nat")
+    nat.run(
+        ["nft", "-f", "-"],
+        stdin=f"table ip deny {{\n chain c {{\n type filter hook forward priority 10;\n {rule}\n }}\n}}\n",
+    )
+    taken = some(accounted)[: 1 if "tcp" in rule else 2]
+    assert sum(one["answered"] for one in plan.flows(accounted.host(CLIENT), taken)) == 0, attempts
+    nat.run(["conntrack", "-F"])  # servers go on answering for a while, and then it would be true
+    nat.run(["nft", "delete", "table", "ip", "deny"])
+    found = watch.look()
+    assert found.counters["attempts_tcp"] == 4
+    assert found.counters.get("attempts_udp", 0) == (6 if len(taken) == 2 else 0)
+    assert total(found, "answered") == total(found, "refused") == 0
+
+
+def test_a_flush_under_running_flows_shows_as_pickups(accounted: Lab) -> None:
+    watch, nat, client = Watch(accounted), accounted.host("nat"), accounted.host(CLIENT)
+    server = accounted.topology.server_addresses(4)[0]
+    with plan.talking(client, server, 20) as say:
+        assert say() == 20
+        before = watch.look()
+        nat.run(["conntrack", "-F"])
+        say()
+        after = watch.look()
+    assert before.counters["attempts_tcp"] == before.counters["answered_tcp"] == 20
+    assert "midstream" not in before.counters
+    assert after.counters["midstream"] >= 20
+    assert total(after, "attempts") == total(after, "answered") == 0
+
+
+def test_quarantine(accounted: Lab) -> None:
+    watch, nat, client = Watch(accounted), accounted.host("nat"), accounted.host(CLIENT)
+    four, six = (accounted.topology.client_address(CLIENT, family) for family in (4, 6))
+    server6 = accounted.topology.server_addresses(6)[0]
+    nat.run(
+        ["nft", f"add element inet natobs quarantine4 {{ {four} }}; add element inet natobs quarantine6 {{ {six} }}"]
+    )
+    flows = [*some(accounted), ("udp", server6, ECHO, 5, 0.3)]
+    assert [one["silent"] for one in plan.flows(client, flows)] == [4, 6, 5]
+    assert [one["answered"] for one in plan.flows(accounted.host("client2"), some(accounted))] == [4, 6]
+    nat.run(["nft", f"delete element inet natobs quarantine4 {{ {four} }}"])
+    nat.run(["nft", f"delete element inet natobs quarantine6 {{ {six} }}"])
+    found = watch.look()
+    assert found.counters["quarantined"] == 15
+    assert total(found, "attempts") == total(found, "answered") == 10
+    assert found.hosts == {accounted.topology.client_address("client2", 4): 10}
+
+
+def test_a_full_table_is_in_the_denominator(lab_factory: LabFactory) -> None:
+    lab = lab_factory(topology.two_armed("fullacct"))
+    nat = lab.host("nat")
+    install(nat)
+    limit = int(nat.run(["sysctl", "-n", "net.netfilter.nf_conntrack_max"]).stdout)
+    entries.load(nat, limit, "assured", check=False)
+    watch = Watch(lab)
+    server = lab.topology.server_addresses(4)[0]
+    assert all(
+        one["answered"] == 0
+        for one in plan.flows(lab.host(CLIENT), [*some(lab, seconds=0.4), ("icmp", server, 0, 3, 0.4)])
+    )
+    found = watch.look()
+    assert found == Counted({"untracked_tcp": 4, "untracked_udp": 6, "untracked_icmp": 3})

@@ -1,0 +1,190 @@
+"""Accounting as it is exported: sums, top-K, restarts of the agent, tables that come and go."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from natobs.collectors.accounting import AccountingCollector
+from natobs.collectors.base import Outcome, run
+from natobs.kernel.nftables import TABLES
+from tests.accounted import SETTINGS, AccountedKernel
+from tests.nft_messages import INET, table
+
+SHOP, OTHER_SHOP, BANK = "198.51.100.1", "198.51.100.2", "203.0.113.9"
+
+
+def collector(state: Path | None = None, top: int = 2, names: Mapping[str, str] | None = None) -> AccountingCollector:
+    return AccountingCollector(SETTINGS, top, names or {}, state)
+
+
+def samples(outcome: Outcome) -> dict[str, float]:
+    """Values by name and labels, as ``attempts tcp``."""
+    assert outcome.success, outcome.gaps
+    return {" ".join([sample.metric.name, *sample.labels]): sample.value for sample in outcome.samples}
+
+
+def look(kernel: AccountedKernel, reader: AccountingCollector) -> dict[str, float]:
+    return samples(run(reader, kernel.machine))
+
+
+def check_sums(before: dict[str, float], after: dict[str, float]) -> None:
+    """The series of each protocol, and those of all hosts, add up to what the totals grew by; none has fallen."""
+
+    def grown(start: str, end: str = "") -> float:
+        return sum(
+            value - before.get(name, 0.0)
+            for name, value in after.items()
+            if name.startswith(start) and name.endswith(end) and (name in before or value)
+        )
+
+    for name in before.keys() & after.keys():
+        if "_total" in name:
+            assert after[name] >= before[name], name
+    attempts = 0.0
+    for protocol in ("tcp", "udp", "icmp", "other"):
+        total = grown(f"natobs_outbound_attempts_total {protocol}")
+        attempts += total
+        assert grown("natobs_destination_attempts_total", f" {protocol}") == total
+        answered = grown(f"natobs_outbound_answered_total {protocol}")
+        assert grown("natobs_destination_answered_total", f" {protocol}") == answered
+    assert grown("natobs_host_attempts_total") == attempts
+
+
+def test_without_the_table_there_is_nothing_and_it_says_what_to_do() -> None:
+    kernel = AccountedKernel()
+    kernel.machine.answers[TABLES.key] = table(INET, "filter")
+    outcome = run(collector(), kernel.machine)
+    assert outcome.success
+    assert [(sample.metric.name, sample.value) for sample in outcome.samples] == [("natobs_accounting_installed", 0)]
+    assert "natobs accounting install" in outcome.gaps[0].detail
+
+
+def test_somebody_elses_table_of_the_same_name_is_not_read() -> None:
+    kernel = AccountedKernel(comment="mine")
+    outcome = run(collector(), kernel.machine)
+    assert [(sample.metric.name, sample.value) for sample in outcome.samples] == [("natobs_accounting_installed", 0)]
+    assert "foreign" in outcome.gaps[0].detail
+
+
+def test_a_table_of_another_configuration_is_read_and_called_outdated() -> None:
+    kernel = AccountedKernel(comment="natobs accounting 0123456789abcdef")
+    found = look(kernel, collector())
+    assert found["natobs_accounting_installed"] == 1
+    assert found["natobs_accounting_current"] == 0
+
+
+def test_destinations_and_hosts_appear_at_zero_and_then_count() -> None:
+    kernel = AccountedKernel()
+    reader = collector()
+    look(kernel, reader)
+    kernel.flow("10.0.0.1", SHOP, 443)
+    first = look(kernel, reader)
+    assert first[f"natobs_destination_attempts_total {SHOP} 443 tcp"] == 0
+    assert first["natobs_destination_attempts_total other  tcp"] == 1
+    kernel.flow("10.0.0.1", SHOP, 443)
+    kernel.flow("10.0.0.1", SHOP, 443, answered=False)
+    second = look(kernel, reader)
+    assert second[f"natobs_destination_attempts_total {SHOP} 443 tcp"] == 2
+    assert second[f"natobs_destination_answered_total {SHOP} 443 tcp"] == 1
+    assert second["natobs_host_attempts_total 10.0.0.1"] == 2
+    check_sums(first, second)
+
+
+def test_what_conntrack_refused_is_an_attempt() -> None:
+    kernel = AccountedKernel()
+    reader = collector()
+    look(kernel, reader)
+    kernel.counters["offered_tcp"] += 7
+    kernel.publish()
+    found = look(kernel, reader)
+    assert found["natobs_outbound_attempts_total tcp"] == 7
+    assert found["natobs_outbound_untracked_attempts_total tcp"] == 7
+    kernel.counters["tracked_tcp"] += 1  # a packet that was on its way between the two counters
+    kernel.publish()
+    assert look(kernel, reader)["natobs_outbound_attempts_total tcp"] == 7
+
+
+def test_a_name_stands_for_all_its_addresses_and_the_longest_prefix_wins() -> None:
+    kernel = AccountedKernel()
+    reader = collector(names={"198.51.100.0/24": "shop", f"{OTHER_SHOP}/32": "checkout"})
+    found = look(kernel, reader)
+    for _round in range(2):
+        for address in (SHOP, OTHER_SHOP, "198.51.100.77"):
+            kernel.flow("10.0.0.1", address, 443)
+        found = look(kernel, reader)
+    assert found["natobs_destination_attempts_total shop 443 tcp"] == 2
+    assert found["natobs_destination_attempts_total checkout 443 tcp"] == 1
+
+
+def test_series_go_on_where_they_were_when_the_agent_restarts(tmp_path: Path) -> None:
+    kernel = AccountedKernel()
+    reader = collector(tmp_path / "state")
+    before = look(kernel, reader)
+    for _round in range(3):
+        kernel.flow("10.0.0.1", SHOP, 443)
+        before = look(kernel, reader)
+    kernel.flow("10.0.0.2", BANK, 443)  # while no agent runs
+    kernel.flow("10.0.0.1", SHOP, 443)
+    after = look(kernel, collector(tmp_path / "state"))
+    check_sums(before, after)
+    assert after["natobs_outbound_attempts_total tcp"] == 5
+    assert after[f"natobs_destination_attempts_total {SHOP} 443 tcp"] == 2
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_no_series_falls_when_the_table_is_installed_anew(tmp_path: Path, running: bool) -> None:  # noqa: FBT001 - a parameter of a test
+    kernel = AccountedKernel()
+    reader = collector(tmp_path / "state")
+    before = look(kernel, reader)
+    for _round in range(3):
+        kernel.flow("10.0.0.1", SHOP, 443)
+        before = look(kernel, reader)
+    kernel.install()
+    kernel.flow("10.0.0.1", SHOP, 443)
+    after = look(kernel, reader if running else collector(tmp_path / "state"))
+    check_sums(before, after)
+    assert after["natobs_outbound_attempts_total tcp"] == 4
+
+
+def test_elements_that_expire_take_no_count_with_them() -> None:
+    kernel = AccountedKernel()
+    reader = collector()
+    found = look(kernel, reader)
+    for round_ in range(6):
+        for address in (SHOP, BANK, OTHER_SHOP):
+            kernel.flow("10.0.0.1", address, 443)
+        if round_ % 2:
+            kernel.forget()
+        before, found = found, look(kernel, reader)
+        check_sums(before, found)
+    assert found["natobs_outbound_attempts_total tcp"] == 18
+
+
+def test_a_state_file_that_cannot_be_written_is_said_and_harms_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    kernel = AccountedKernel()
+    outcome = run(collector(tmp_path / "file" / "state"), kernel.machine)
+    assert not outcome.success
+    assert "series begin anew" in outcome.gaps[0].detail
+    assert len(outcome.samples) > 20
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x92\xa1x\x90", b"{}"])
+def test_a_damaged_state_file_is_as_good_as_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state").write_bytes(content)
+    kernel = AccountedKernel()
+    kernel.flow("10.0.0.1", SHOP, 443)
+    assert look(kernel, collector(tmp_path / "state"))["natobs_outbound_attempts_total tcp"] == 1
+
+
+def test_the_number_of_series_is_bounded_whatever_is_scanned() -> None:
+    kernel = AccountedKernel()
+    reader = collector(top=3)
+    look(kernel, reader)
+    for port in range(1, 400):
+        kernel.flow(f"10.0.{port % 7}.{port % 250}", SHOP, port, "udp" if port % 2 else "tcp", answered=False)
+        if port % 100 == 0:
+            found = look(kernel, reader)
+            assert sum(name.startswith("natobs_destination_attempts_total") for name in found) <= 2 * (3 + 1) + 2
+            assert sum(name.startswith("natobs_host_attempts_total") for name in found) <= 3 + 1
