@@ -1,0 +1,70 @@
+"""Prefixes, and which of thousands of addresses are in them.
+
+Knows addresses as two columns of 64 bits, IPv4 as ::ffff:a.b.c.d, and how to
+write them; refuses to know what they stand for.
+
+Loads numpy: nothing that the agent imports when it starts may import this.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
+
+import numpy as np
+from numpy.typing import NDArray
+
+Network = IPv4Network | IPv6Network
+Address = tuple[NDArray[np.uint64], NDArray[np.uint64]]
+"""Upper and lower halves."""
+Flags = NDArray[np.bool_]
+
+_HALF = 1 << 64
+_IPV4_BITS = 96
+_IPV4_ABOVE = np.uint64(0xFFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A prefix as masks and values of both halves."""
+
+    ipv4: bool
+    masks: tuple[np.uint64, np.uint64]
+    values: tuple[np.uint64, np.uint64]
+
+    @classmethod
+    def of(cls, prefix: Network) -> "Range":
+        """The same prefix."""
+        value, bits = int(prefix.network_address), prefix.prefixlen
+        if isinstance(prefix, IPv4Network):
+            value, bits = value | int(_IPV4_ABOVE) << 32, bits + _IPV4_BITS
+        mask = (1 << 128) - (1 << (128 - bits))
+        return cls(isinstance(prefix, IPv4Network), _halves(mask), _halves(value))
+
+
+def within(ranges: Iterable[Range], address: Address) -> Flags:
+    """Which of these addresses are in any of these prefixes; no IPv4 address is in an IPv6 prefix, not even in ::/0."""
+    high, low = address
+    found: Flags = np.zeros(len(high), np.bool_)
+    for one in ranges:
+        match = (low & one.masks[1]) == one.values[1]
+        match &= (high & one.masks[0]) == one.values[0]
+        if not one.ipv4 and one.masks[0] != _HALF - 1:
+            match &= (high != 0) | ((low >> np.uint64(32)) != _IPV4_ABOVE)
+        found |= match
+    return found
+
+
+def differ(one: Address, other: Address) -> Flags:
+    """Which of these pairs of addresses are not the same."""
+    found: Flags = (one[0] != other[0]) | (one[1] != other[1])
+    return found
+
+
+def text(high: int, low: int) -> str:
+    """An address as a person writes it."""
+    address = IPv6Address(high << 64 | low)
+    return str(address.ipv4_mapped or address)
+
+
+def _halves(number: int) -> tuple[np.uint64, np.uint64]:
+    return np.uint64(number // _HALF), np.uint64(number % _HALF)
