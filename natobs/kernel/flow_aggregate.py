@@ -63,7 +63,7 @@ class Scope:
     inside: tuple[Network, ...]
     tenants: tuple[Tenant, ...] = ()
     keys: int = 65_536
-    listed: int = 1_000
+    listed: int = 200
 
 
 class Aggregate:

@@ -127,5 +127,5 @@ def _take(shape: Shape, messages: Words, records: Words, filled: int) -> tuple[W
         chosen, others = messages[rows], messages[~rows]
     end = filled + len(chosen)
     records[filled:end] = shape.blank
-    records[filled:end, shape.targets] = chosen[:, shape.sources]
+    records[filled:end, shape.targets] = chosen.take(shape.sources, axis=1)
     return others, end

@@ -18,7 +18,7 @@ Loads numpy: nothing that the agent imports when it starts may import this.
 
 import contextlib
 import errno
-import os
+import secrets
 import select
 import socket
 import time
@@ -94,7 +94,9 @@ class Dump:
         """
         self._connection.setblocking(False)
         try:
-            self._connection.send(netlink.request(_GET_FLOWS, netlink.NLM_F_DUMP, os.getpid(), _ANY_FAMILY))
+            # Seldom found elsewhere in a message, so that the kernel's echo of it shows where messages begin.
+            sequence = secrets.randbits(32)
+            self._connection.send(netlink.request(_GET_FLOWS, netlink.NLM_F_DUMP, sequence, _ANY_FAMILY))
             ending = None
             while ending is None and self.trouble not in ("overrun", "timeout"):
                 frames = frame(self._buffer, self._fill())

@@ -105,13 +105,15 @@ def _code(data: bytes | bytearray | memoryview, start: int, length: int) -> int:
 def _starts(words: Words, size: int) -> tuple[Positions, bool]:
     """Beginnings of messages, in words, and whether the chain breaks before the end.
 
-    All messages of a dump carry the sequence number of its request, so the words
-    that equal it are where messages may begin; they are believed only if each of
-    them begins where the one before ends, from the first word to the last.
+    All messages of a dump carry the sequence number of its request and the
+    port of its socket, so where both stand is where messages may begin; this is
+    believed only if each of them begins where the one before ends, from the first
+    word to the last.
     """
     if len(words) >= _HEADER_WORDS:
         found: Positions = np.flatnonzero(words == words[2]) - 2
         found = found[(found >= 0) & (found <= len(words) - _HEADER_WORDS)]
+        found = found[words[found + 3] == words[3]]
         lengths = words[found].astype(np.int64)
         ends = found + ((lengths + 3) >> 2)
         if (

@@ -6,6 +6,7 @@ write them; refuses to know what they stand for.
 Loads numpy: nothing that the agent imports when it starts may import this.
 """
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
@@ -45,11 +46,14 @@ def within(ranges: Iterable[Range], address: Address) -> Flags:
     """Which of these addresses are in any of these prefixes; no IPv4 address is in an IPv6 prefix, not even in ::/0."""
     high, low = address
     found: Flags = np.zeros(len(high), np.bool_)
+    short = high == 0
+    ipv4 = short & ((low >> np.uint64(32)) == _IPV4_ABOVE)
     for one in ranges:
         match = (low & one.masks[1]) == one.values[1]
-        match &= (high & one.masks[0]) == one.values[0]
-        if not one.ipv4 and one.masks[0] != _HALF - 1:
-            match &= (high != 0) | ((low >> np.uint64(32)) != _IPV4_ABOVE)
+        if one.ipv4:
+            match &= short  # the rest of ::ffff:0:0/96 is in the lower half
+        else:
+            match &= ((high & one.masks[0]) == one.values[0]) & ~ipv4
         found |= match
     return found
 
@@ -62,8 +66,12 @@ def differ(one: Address, other: Address) -> Flags:
 
 def text(high: int, low: int) -> str:
     """An address as a person writes it."""
-    address = IPv6Address(high << 64 | low)
-    return str(address.ipv4_mapped or address)
+    # Six times as fast as ipaddress, which would be a tenth of the census of a small table.
+    if high:
+        return socket.inet_ntop(socket.AF_INET6, high.to_bytes(8) + low.to_bytes(8))
+    if low >> 32 == _IPV4_ABOVE:
+        return socket.inet_ntop(socket.AF_INET, (low & 0xFFFFFFFF).to_bytes(4))
+    return str(IPv6Address(low))
 
 
 def _halves(number: int) -> tuple[np.uint64, np.uint64]:

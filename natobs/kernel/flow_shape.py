@@ -25,15 +25,19 @@ _COUNTERS = ("orig_packets", "orig_bytes", "reply_packets", "reply_bytes", "star
 LAYOUT: dict[str, str] = {
     **{f"{name}_{half}": ">u8" for name in _ADDRESSES for half in ("hi", "lo")},
     **dict.fromkeys(("sport", "dport", "reply_sport", "reply_dport"), ">u2"),
-    **dict.fromkeys(("proto", "icmp_type", "icmp_code"), "u1"),
-    "zone": ">u2",
-    **dict.fromkeys(("status", "timeout", "mark", "id"), ">u4"),
-    **dict.fromkeys(("tcp_state", "sctp_state", "dccp_state"), "u1"),
+    "proto": "u1",
+    "tcp_state": "u1",
+    "status": ">u4",
+    "mark": ">u4",
     "family": "u1",
-    **dict.fromkeys(_COUNTERS, ">u8"),
     "has": "u4",
+    **dict.fromkeys(("timeout", "id"), ">u4"),
+    **dict.fromkeys(_COUNTERS, ">u8"),
+    **dict.fromkeys(("icmp_type", "icmp_code", "sctp_state", "dccp_state"), "u1"),
+    "zone": ">u2",
 }
-"""Field to type. Fields stand in words of their own, as attributes do, so that a message is copied word by word."""
+"""Field to type. Fields stand in words of their own, as attributes do, so that a message is copied word by word; those
+that are used most come first, because a record is three cache lines."""
 
 _SIZE = {name: np.dtype(kind).itemsize for name, kind in LAYOUT.items()}
 _WORDS = {name: max(1, size // 4) for name, size in _SIZE.items()}
