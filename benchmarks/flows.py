@@ -41,6 +41,8 @@ _HOSTS = 250
 _DESTINATIONS = 2_000
 _SPARE = 2_000
 _GOAL_FLOOR, _GOAL_LIST, _GOAL_STEADY = 1.25, 0.5, 1.2
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy's linear algebra, which nobody here uses, otherwise starts a thread for each CPU: memory, and CPU at start."""
 _CLONE_NEWNET = 0x40000000
 _LIMIT = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _STDERR = Console(stderr=True)
@@ -181,7 +183,7 @@ def one_run(method: str, names: list[str], awk: str) -> Run:
         argv = ["sh", "-c", "; ".join(f"ip netns exec {name} sh -c '{command}'" for name in names)]
     with tempfile.TemporaryFile() as output:
         start = time.perf_counter()
-        process = subprocess.Popen(argv, stdout=output, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(argv, stdout=output, stderr=subprocess.DEVNULL, env={**os.environ, **_ONE_THREAD})
         _pid, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -228,6 +230,11 @@ def runs(lab: Lab, hosts: list[str], rounds: int) -> dict[str, list[Run]]:
     return found
 
 
+def pairs(ours: list[Run], theirs: list[Run]) -> float:
+    """How many times as long: the median over rounds, so that a machine that is busy for a while does not decide."""
+    return median(one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True))
+
+
 def report(size: int, spread: int, found: dict[str, list[Run]]) -> dict[str, float]:
     """One table; gives the figures that the goals are about."""
     count = found["census"][0].flows
@@ -235,7 +242,8 @@ def report(size: int, spread: int, found: dict[str, list[Run]]) -> dict[str, flo
     table = Table(title=f"{size:,} flows in {where} ({count:,} counted); medians of {len(found['census'])} runs")
     for column in ("", "seconds", "CPU s", "µs a flow", "of the floor", "peak MB"):
         table.add_column(column, justify="left" if not column else "right")
-    base = median(run.seconds for run in found["kernel floor (receive only)"])
+    floors = found["kernel floor (receive only)"]
+    base = median(run.seconds for run in floors)
     for name, all_runs in found.items():
         seconds = median(run.seconds for run in all_runs)
         table.add_row(
@@ -243,7 +251,7 @@ def report(size: int, spread: int, found: dict[str, list[Run]]) -> dict[str, flo
             f"{seconds:.3f}",
             f"{median(run.cpu for run in all_runs):.3f}",
             f"{1e6 * seconds / size:.2f}",
-            f"{seconds / base:.2f}",
+            f"{pairs(all_runs, floors):.2f}",
             f"{max(run.peak for run in all_runs) / 1e6:.0f}",
         )
     Console(width=120).print(table)
@@ -252,8 +260,8 @@ def report(size: int, spread: int, found: dict[str, list[Run]]) -> dict[str, flo
         "flows": count,
         "floor": base,
         "census": own,
-        "of_floor": own / base,
-        "of_conntrack_list": own / median(run.seconds for run in found["conntrack -L"]),
+        "of_floor": pairs(found["census"], floors),
+        "of_conntrack_list": pairs(found["census"], found["conntrack -L"]),
         "microseconds_a_flow": 1e6 * own / count,
         "own_microseconds_a_flow": 1e6 * (own - base) / count,
         "peak_bytes": max(run.peak for run in found["census"]),

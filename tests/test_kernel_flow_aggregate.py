@@ -25,7 +25,7 @@ TENANTS = (
 
 
 def census(*blocks: bytes, listed: int = 1000, keys: int = 65_536) -> results.Figures:
-    decoder, aggregate = Decoder(), Aggregate(Scope(INSIDE, TENANTS, keys, listed))
+    decoder, aggregate = Decoder(), Aggregate(Scope(INSIDE, TENANTS, keys, keys, listed))
     for block in blocks:
         aggregate.add(decoder.decode(frame(block)))
     return aggregate.figures()

@@ -56,13 +56,15 @@ class Scope:
     Args:
         inside: prefixes of the private hosts; a flow from elsewhere, the NAT's own too, belongs to no host.
         tenants: a flow belongs to the first of them that fits.
-        keys: distinct hosts, destinations and tuples that are kept, of each; beyond, see :class:`Tally`.
+        hosts: distinct hosts that are kept; beyond, see :class:`Tally`.
+        keys: distinct destinations that are kept, and as many tuples.
         listed: rows of each ranking in the result.
     """
 
     inside: tuple[Network, ...]
     tenants: tuple[Tenant, ...] = ()
-    keys: int = 65_536
+    hosts: int = 65_536
+    keys: int = 32_768
     listed: int = 200
 
 
@@ -90,7 +92,7 @@ class Aggregate:
             for tenant in scope.tenants
         ]
         self._kinds = Tally(1, _MOST_KINDS)
-        self._hosts = Tally(2, scope.keys)
+        self._hosts = Tally(2, scope.hosts)
         self._destinations = Tally(3, scope.keys)
         self._tuples = Tally(5, scope.keys)
         self._by_tenant = Tally(1, len(scope.tenants) + 1)
