@@ -51,6 +51,12 @@ def check(figures: results.Figures, counted: oracle.Counts) -> None:
         (row.snat_address, row.proto, row.address, row.port): [row.held, row.reclaimable] for row in figures.tuples.rows
     }
     assert tuples == counted.tuples
+    most = {(row.snat_address, row.proto): row.held for row in figures.fullest}
+    assert most == {
+        pool: max(held for (address, proto, *_to), (held, _late) in counted.tuples.items() if (address, proto) == pool)
+        for pool in counted.pools
+    }
+    assert all(tuples[row.snat_address, row.proto, row.address, row.port][0] == row.held for row in figures.fullest)
     pools = {(row.address, row.proto): (row.ports, row.flows) for row in figures.pools}
     assert pools == {key: (len(set(ports)), len(ports)) for key, ports in counted.pools.items()}
     tenants = {row.name: [row.flows, row.unanswered] for row in figures.tenants if row.flows}

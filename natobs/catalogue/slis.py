@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from natobs.catalogue.metrics import (
     conntrack,
     firewall,
+    flows,
     host,
     kernel_log,
     network,
@@ -68,7 +69,16 @@ ALL: tuple[Sli, ...] = (
         "Translation table",
         "How full is the connection tracking table?",
         "below 70 %",
-        inputs=(conntrack.ENTRIES, conntrack.LIMIT, conntrack.EARLY_DROP, conntrack.NEW_FLOW_DROPS),
+        inputs=(
+            conntrack.ENTRIES,
+            conntrack.LIMIT,
+            conntrack.EARLY_DROP,
+            conntrack.NEW_FLOW_DROPS,
+            flows.HOST_FLOWS,
+            flows.HOST_UNANSWERED,
+            flows.DESTINATION_FLOWS,
+            flows.AGE,
+        ),
         ratio=(conntrack.ENTRIES, conntrack.LIMIT),
     ),
     Sli(
@@ -131,9 +141,16 @@ ALL: tuple[Sli, ...] = (
         "Public ports",
         "Is a destination running out of source ports?",
         "warn at 60 %, page at 80 %",
-        inputs=(conntrack.FOUND, conntrack.INSERT_FAILED),
-        missing="Ports in use need a census of the table; this version has none. Below, ports that were found taken, "
-        "and entries that got none.",
+        inputs=(
+            flows.SATURATION,
+            flows.RANGE_SIZE,
+            flows.DESTINATION_PORTS,
+            flows.DESTINATION_RECLAIMABLE,
+            flows.PORTS_IN_USE,
+            flows.COMPLETE,
+            conntrack.FOUND,
+            conntrack.INSERT_FAILED,
+        ),
     ),
     Sli("M9", "Errors by destination", "Which third party fails?", "by destination", missing=_ACCOUNTING),
     Sli(

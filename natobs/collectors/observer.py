@@ -5,14 +5,14 @@ in which format the answer leaves.
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from natobs import __version__
 from natobs.catalogue.metrics import agent as metric
 from natobs.catalogue.types import AnySample
 from natobs.collectors import registry
 from natobs.collectors.background import Background
-from natobs.collectors.base import Collector
+from natobs.collectors.base import Closing, Collector
 from natobs.collectors.runner import Runner, Snapshot
 from natobs.config import Config
 from natobs.errors import ConfigError
@@ -55,6 +55,7 @@ class Observer:
         """End every thread that can be ended."""
         self._background.stop()
         self._runner.stop()
+        _close(self._collectors)
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration; collectors whose settings stay keep what they have counted.
@@ -66,6 +67,7 @@ class Observer:
         collectors = registry.build(config, self._config, self._collectors)
         if collectors != self._collectors:
             self._background.stop()
+            _close(collector for collector in self._collectors if collector not in collectors)
             self._background = Background(collectors, self._machine)
             self._background.start()
         self._runner.replace(collectors, config.agent.collector_limit_seconds)
@@ -86,6 +88,12 @@ def samples_of(snapshot: Snapshot) -> Iterator[AnySample]:
             yield metric.COLLECTOR_UNAVAILABLE.sample(1, outcome.collector, reason)
         yield from outcome.samples
         yield from outcome.distributions
+
+
+def _close(collectors: Iterable[Collector]) -> None:
+    for collector in collectors:
+        if isinstance(collector, Closing):
+            collector.close()
 
 
 def _check(config: Config) -> None:

@@ -167,7 +167,7 @@ class Aggregate:
             hosts=results.Ranking(
                 tuple(
                     results.HostFlows(text(hi, lo), *counts)
-                    for hi, lo, counts in zip(*_lists(hosts), hosts.counts, strict=True)
+                    for hi, lo, counts in zip(*_lists(hosts.keys), hosts.counts, strict=True)
                 ),
                 results.HostFlows(results.OTHER, *hosts.other),
                 hosts.distinct,
@@ -176,26 +176,29 @@ class Aggregate:
             destinations=results.Ranking(
                 tuple(
                     results.DestinationFlows(text(hi, lo), protocol(what & 0xFF), what >> 8, *counts)
-                    for hi, lo, what, counts in zip(*_lists(destinations), destinations.counts, strict=True)
+                    for hi, lo, what, counts in zip(*_lists(destinations.keys), destinations.counts, strict=True)
                 ),
                 results.DestinationFlows(results.OTHER, "", 0, *destinations.other),
                 destinations.distinct,
                 destinations.missed,
             ),
             tuples=self._tuple_ranking(tuples),
+            fullest=self._fullest_tuples(),
             pools=self._pool_rows(),
             uncounted_pools=self._uncounted,
             tenants=self._tenant_rows(),
         )
 
     def _tuple_ranking(self, found: Heaviest) -> results.Ranking[results.TupleUse]:
-        rows = tuple(
-            results.TupleUse(text(snat_hi, snat_lo), protocol(what & 0xFF), text(hi, lo), what >> 8, flows - late, late)
-            for snat_hi, snat_lo, hi, lo, what, (flows, late) in zip(*_lists(found), found.counts, strict=True)
-        )
+        rows = _tuple_rows(_lists(found.keys), found.counts)
         flows, late = found.other
         other = results.TupleUse(results.OTHER, "", results.OTHER, 0, held=flows - late, reclaimable=late)
         return results.Ranking(rows, other, found.distinct, found.missed)
+
+    def _fullest_tuples(self) -> tuple[results.TupleUse, ...]:
+        keys, counts = self._tuples.fullest(lambda columns: [columns[0], columns[1], columns[4] & np.uint64(0xFF)])
+        rows = _tuple_rows(_lists(keys), counts)
+        return tuple(sorted(rows, key=lambda row: (-row.held, row.snat_address, row.proto))[:_MOST_POOLS])
 
     def _pool_rows(self) -> tuple[results.PortPool, ...]:
         keys = zip(*(column.tolist() for column in self._pools.columns()), strict=True)
@@ -251,5 +254,12 @@ def _address(flows: Flows, name: str) -> Address:
     return flows[f"{name}_hi"].astype(np.uint64), flows[f"{name}_lo"].astype(np.uint64)
 
 
-def _lists(found: Heaviest) -> list[list[int]]:
-    return [column.tolist() for column in found.keys]
+def _tuple_rows(keys: list[list[int]], counts: list[tuple[int, int]]) -> tuple[results.TupleUse, ...]:
+    return tuple(
+        results.TupleUse(text(snat_hi, snat_lo), protocol(what & 0xFF), text(hi, lo), what >> 8, flows - late, late)
+        for snat_hi, snat_lo, hi, lo, what, (flows, late) in zip(*keys, counts, strict=True)
+    )
+
+
+def _lists(columns: list[Column]) -> list[list[int]]:
+    return [column.tolist() for column in columns]

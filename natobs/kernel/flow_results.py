@@ -164,6 +164,7 @@ class Figures:
         hosts: private hosts.
         destinations: by address, protocol and port.
         tuples: by SNAT address, protocol, destination and port, most ``held`` first.
+        fullest: of each SNAT address and protocol the destination with the most ``held``; the most of all first.
         pools: by SNAT address and protocol, most ports first; exact.
         uncounted_pools: flows of SNAT addresses beyond the number that ``pools`` can hold.
         tenants: in the order of the configuration, then ``other``; exact.
@@ -174,6 +175,7 @@ class Figures:
     hosts: Ranking[HostFlows]
     destinations: Ranking[DestinationFlows]
     tuples: Ranking[TupleUse]
+    fullest: tuple[TupleUse, ...]
     pools: tuple[PortPool, ...]
     uncounted_pools: int
     tenants: tuple[TenantFlows, ...]

@@ -10,6 +10,7 @@ Loads numpy: nothing that the agent imports when it starts may import this.
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -200,6 +201,25 @@ class Tally:
             self._other[1] + int(second.sum()) - sum(pair[1] for pair in pairs),
         )
         return Heaviest([column[chosen] for column in columns], pairs, other, len(first), self._missed)
+
+    def fullest(self, groups: Callable[[list[Column]], list[Column]]) -> tuple[list[Column], list[tuple[int, int]]]:
+        """Of each group of keys the one whose first count is larger than its second by most; its counts.
+
+        Args:
+            groups: makes columns that are equal for the keys of one group.
+        """
+        first, second = self._split()
+        columns = self._index.columns()
+        grouped = groups(columns)
+        order = np.lexsort([second - first, *grouped])
+        heads = np.zeros(len(order), np.bool_)
+        heads[:1] = True
+        for column in grouped:
+            heads[1:] |= column[order[1:]] != column[order[:-1]]
+        chosen = order[heads]
+        return [column[chosen] for column in columns], list(
+            zip(first[chosen].tolist(), second[chosen].tolist(), strict=True)
+        )
 
     def _split(self) -> tuple[Numbers, Numbers]:
         counts = self._counts[: len(self._index)]
