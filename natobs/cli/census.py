@@ -12,6 +12,7 @@ from typing import Literal
 import click
 
 from natobs.cli.main import EXIT_BAD
+from natobs.collectors.flows import MOST_LISTED, order_of
 from natobs.config import Config, load
 from natobs.errors import SetupError
 from natobs.kernel.conntrack import read_usage
@@ -23,7 +24,6 @@ By = Literal["host", "destination", "tuple", "tenant"]
 _WATCH_SECONDS = 5.0
 _LARGE_TABLE = 100_000
 """Flows from which on a progress bar is worth its while: half a second."""
-_LISTED = 500
 
 _HELP = """Count the flows in the connection tracking table, and show who has them.
 
@@ -88,7 +88,7 @@ def command(  # noqa: PLR0913  one argument an option, as click passes them
     try:
         while True:
             start = time.monotonic()
-            answer = _take(machine, config, max(top, _LISTED), quiet=as_json and watch is not None)
+            answer = _take(machine, config, max(top, MOST_LISTED), quiet=as_json and watch is not None)
             if watch is not None and not as_json and sys.stdout.isatty():
                 click.clear()
             show(answer, config, top, by, watch is not None)
@@ -102,8 +102,6 @@ def command(  # noqa: PLR0913  one argument an option, as click passes them
 
 
 def _take(machine: LiveMachine, config: Config, listed: int, *, quiet: bool) -> Answer:
-    from natobs.collectors.flows import order_of  # noqa: PLC0415  not for the worker
-
     order = order_of(config.census, config.nat, listed)
     with _progress(machine, quiet=quiet) as progress:
         return carry_out(order, machine, progress)

@@ -32,10 +32,13 @@ from natobs.kernel.flow_results import OTHER, Figures
 from natobs.kernel.machine import Computed, Machine
 from natobs.kernel.worker import Worker, failed
 
+QUESTION = "census"
+"""Names the census in recordings."""
 _PERIODS_SHOWN = 3
 _GRACE_SECONDS = 15.0
 """For the interpreter to start on a busy machine, before the process is killed."""
-_MOST_LISTED = 500
+MOST_LISTED = 500
+"""Rows of each ranking that a census brings, of which ``census.top`` are exported."""
 _PARTIAL = frozenset({"timeout", "overrun"})
 _PROTOCOLS = frozenset(metric.PROTOCOLS)
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -95,9 +98,9 @@ class FlowsCollector:
         self._settings = census
         self._clock = clock
         self._worker = worker or census_process()
-        self._order = msgspec.json.encode(order_of(census, nat, max(_MOST_LISTED, census.top)))
+        self._order = msgspec.json.encode(order_of(census, nat, max(MOST_LISTED, census.top)))
         self._lock = threading.Lock()
-        self._question = Computed("census", self._fetch)
+        self._question = Computed(QUESTION, self._fetch)
         self._running = False
         self._due = self._began = clock()
         self._cpu = 0.0
@@ -165,7 +168,7 @@ class FlowsCollector:
             self._running = True
         ended = self._worker.poll()
         if ended is None:
-            raise UnavailableError("busy", "flow census: under way")
+            raise UnavailableError("absent", "flow census: under way")
         self._running = False
         self._run_cpu = ended.cpu_seconds
         if ended.trouble:
