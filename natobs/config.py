@@ -27,6 +27,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 """RFC 1918, RFC 6598 and RFC 4193."""
+_MOST_TENANTS = 500
+"""Each is a time series."""
 
 
 class Prefix:
@@ -103,6 +105,56 @@ class Nat(Section, frozen=True):
         tuple[Prefix, ...],
         Meta(description="Prefixes of the private hosts. Inside and outside are told apart by them, never by device."),
     ] = tuple(Prefix(text) for text in _PRIVATE)
+
+
+class Tenant(Section, frozen=True):
+    """Somebody whose flows are counted apart: those from its prefixes, and those that bear its marks."""
+
+    prefixes: Annotated[tuple[Prefix, ...], Meta(description="Where its private hosts are.")] = ()
+    marks: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)], ...],
+        Meta(description="Values of `ct mark` that the ruleset gives its flows."),
+    ] = ()
+
+
+class Census(Section, frozen=True):
+    """Counts the flows in the connection tracking table, now and then, in a process of its own."""
+
+    enabled: Annotated[bool, Meta(description="Whether censuses are taken.")] = True
+    interval_seconds: Annotated[
+        float, Meta(ge=1, le=86_400, description="From the beginning of one census to that of the next, at least.")
+    ] = 60.0
+    max_cpu_share: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Share of one CPU that censuses may take; on a large table the next one waits longer for it.",
+        ),
+    ] = 0.05
+    limit_seconds: Annotated[
+        float, Meta(ge=1, le=600, description="A census is given up after so long, and what it found is incomplete.")
+    ] = 30.0
+    top: Annotated[
+        int,
+        Meta(ge=1, le=200, description="Hosts, destinations and the like exported one by one; the rest is `other`."),
+    ] = 10
+    tenants: Annotated[
+        dict[str, Tenant], Meta(description="By name, for example `[census.tenants.web]`; a flow is the first one's.")
+    ] = msgspec.field(default_factory=dict)
+    snat_ports: Annotated[
+        dict[str, Annotated[int, Meta(ge=1, le=65_536)]],
+        Meta(
+            description="Ports that each SNAT address has towards one destination, by address; "
+            "only where the ruleset does not tell."
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for address in self.snat_ports:
+            ipaddress.ip_address(address)
+        if len(self.tenants) > _MOST_TENANTS or "other" in self.tenants:
+            raise ValueError(f"tenants: at most {_MOST_TENANTS}, and none of them called other")
 
 
 class Link(Section, frozen=True):
@@ -306,6 +358,7 @@ class Config(Section, frozen=True):
     links: Annotated[dict[str, Link], Meta(description="By interface name, for example `[links.eth0]`.")] = {}
     firewall: Firewall = Firewall()
     accounting: Accounting = Accounting()
+    census: Census = Census()
     probes: Probes = Probes()
     responder: Responder = Responder()
     otlp: Otlp = Otlp()

@@ -25,7 +25,7 @@ def test_a_file_overrides_what_it_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1", "f.toml: x: unknown key; known here: accounting, agent, collectors, firewall, links, nat"),
+        ("x = 1", "f.toml: x: unknown key; known here: accounting, agent, census, collectors, firewall, links, nat"),
         ("[agent]\nfoo = 1", "f.toml: agent.foo: unknown key; known here: collector_limit_seconds, listen,"),
         ("[links.eth0]\nbar = 1", "f.toml: links[...].bar: unknown key; known here: capacity_bits_per_second"),
         ("[links.eth0]", "f.toml: links[...]: Object missing required field `capacity_bits_per_second`"),
@@ -40,6 +40,8 @@ def test_a_file_overrides_what_it_names(tmp_path: Path) -> None:
         ("[accounting]\nlabel = 127", "f.toml: accounting.label: Expected `int` <= 126"),
         ('[firewall]\nmax_series = "x"', "f.toml: firewall.max_series: Expected `int`, got `str`"),
         ("[agent]\nlisten = []", "f.toml: agent.listen: Expected `array` of length >= 1"),
+        ("[census.snat_ports]\nnat = 5", "f.toml: census: 'nat' does not appear to be an IPv4 or IPv6 address"),
+        ("[census.tenants.other]", "f.toml: census: tenants: at most 500, and none of them called other"),
         ("[agent\n", "f.toml: Expected ']' at the end of a table declaration (at line 1, column 7)"),
     ],
 )

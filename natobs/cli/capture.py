@@ -2,17 +2,30 @@
 
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 import click
+import msgspec
 
 from natobs import __version__
+from natobs.collectors import flows
 from natobs.collectors.observer import Observer
-from natobs.config import load
+from natobs.config import Config, load
+from natobs.errors import KernelError
+from natobs.kernel import flow_worker
 from natobs.kernel.live import LiveMachine
+from natobs.kernel.machine import Computed
 from natobs.kernel.recorded import RecordingMachine
 
 _SECONDS = 60.0
+
+
+def _census(machine: RecordingMachine, config: Config) -> None:
+    """Have a census taken here and now: that which the observer has begun is not ready so soon."""
+    order = msgspec.json.encode(flows.order_of(config.census, config.nat, flows.MOST_LISTED))
+    with suppress(KernelError):
+        machine.ask(Computed(flows.QUESTION, lambda: flow_worker.respond(order, LiveMachine())))
 
 
 @click.command(epilog="Example: sudo natobs capture nat-1 && sudo tar -czf nat-1.tar.gz nat-1")
@@ -22,14 +35,16 @@ def command(directory: Path, config_file: Path | None) -> None:
     """Write down what the agent would read, to replay elsewhere.
 
     DIRECTORY is made, and filled with one file for each question that the agent
-    asks the kernel: counters, rules, addresses and routes, and the kernel log.
+    asks the kernel: counters, rules, addresses and routes, who has flows, and the kernel log.
     Look through it before you send it to anybody. `natobs agent --recorded
     DIRECTORY` serves it.
     """
     os.umask(0o077)  # rules, addresses and the kernel log are not for every user of this machine
     machine = RecordingMachine(LiveMachine(), directory)
-    observer = Observer(machine, load(config_file))
+    config = load(config_file)
+    observer = Observer(machine, config)
     observer.prime()
+    _census(machine, config)
     observer.collect(_SECONDS)
     observer.stop()
     machine.finish(__version__, platform.release())

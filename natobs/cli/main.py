@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "accounting": "Have the kernel count attempts and answers of outbound flows.",
     "agent": "Serve what this machine's kernel says about NAT.",
     "capture": "Write down what the agent would read, to replay elsewhere.",
+    "census": "Count the flows in the table: who has them, which ports run out.",
     "down": "End the agent that runs in the background.",
     "generate": "Write the files that follow from the catalogue.",
     "lab": "Build a NAT in network namespaces, with traffic.",

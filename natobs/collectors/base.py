@@ -115,6 +115,14 @@ class Ticking(Protocol):
 
 
 @runtime_checkable
+class Closing(Protocol):
+    """A collector that holds more than memory: a process, for example."""
+
+    def close(self) -> None:
+        """Give it back; called once no thread uses the collector any more."""
+
+
+@runtime_checkable
 class Telling(Protocol):
     """A collector that keeps lines of text for the status page."""
 

@@ -5,7 +5,7 @@ in which format the answer leaves.
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from natobs import __version__
@@ -13,7 +13,7 @@ from natobs.catalogue.metrics import agent as metric
 from natobs.catalogue.types import AnySample
 from natobs.collectors import registry
 from natobs.collectors.background import Background
-from natobs.collectors.base import Collector
+from natobs.collectors.base import Closing, Collector
 from natobs.collectors.runner import Runner, Snapshot
 from natobs.config import Config
 from natobs.errors import ConfigError
@@ -76,6 +76,7 @@ class Observer:
         """End every thread that can be ended."""
         self._background.stop()
         self._runner.stop()
+        _close(self._collectors)
 
     def prepare(self, config: Config) -> Prepared:
         """Another configuration for :meth:`use`; nothing changes yet.
@@ -92,6 +93,7 @@ class Observer:
         """Use another configuration; collectors whose settings stay keep what they have counted."""
         if prepared.background is not None:
             self._background.stop()
+            _close(collector for collector in self._collectors if collector not in prepared.collectors)
             self._background = prepared.background
             self._background.start()
         self._runner.replace(prepared.collectors, prepared.config.agent.collector_limit_seconds)
@@ -112,6 +114,12 @@ def samples_of(snapshot: Snapshot) -> Iterator[AnySample]:
             yield metric.COLLECTOR_UNAVAILABLE.sample(1, outcome.collector, reason)
         yield from outcome.samples
         yield from outcome.distributions
+
+
+def _close(collectors: Iterable[Collector]) -> None:
+    for collector in collectors:
+        if isinstance(collector, Closing):
+            collector.close()
 
 
 def _check(config: Config) -> None:

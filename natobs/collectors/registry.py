@@ -12,6 +12,7 @@ from natobs.collectors.allowances import AllowancesCollector
 from natobs.collectors.base import Collector
 from natobs.collectors.conntrack import ConntrackCollector
 from natobs.collectors.firewall import FirewallCollector
+from natobs.collectors.flows import FlowsCollector
 from natobs.collectors.host import HostCollector, SelfCollector
 from natobs.collectors.kernel_log import KernelLogCollector
 from natobs.collectors.network import NetworkCollector
@@ -48,6 +49,11 @@ def _accounting(config: Config) -> AccountingCollector:
 
 ALL: tuple[Entry, ...] = (
     Entry("conntrack", lambda config: ConntrackCollector()),
+    Entry(
+        "flows",
+        lambda config: FlowsCollector(config.census, config.nat),
+        lambda config: (config.census, config.nat),
+    ),
     Entry("network", lambda config: NetworkCollector(config.links), lambda config: config.links),
     Entry(
         "peaks",

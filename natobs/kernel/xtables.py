@@ -52,7 +52,7 @@ _LAYOUT = {False: _Layout(84, 88, 96, 112), True: _Layout(136, 140, 152, 168)}
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """One entry of the array in its parts; ``offset`` is counted from the first one, ``counters`` in the answer."""
 
     offset: int
@@ -60,6 +60,7 @@ class _Entry:
     match: bytes
     extensions: bytes
     target: str
+    revision: int
     payload: bytes
 
     @property
@@ -145,34 +146,87 @@ def parse_names(data: bytes) -> list[str]:
     return [name for name in names if name]
 
 
-def _plan(data: bytes, name: str, *, ipv6: bool) -> _Plan:
+def chains(data: bytes, name: str, *, ipv6: bool) -> dict[str, list[Entry]]:
+    """The rules of every chain of a table, in their order, without policies.
+
+    Args:
+        data: as for :meth:`TableDecoder.decode`.
+        name: name of the table.
+        ipv6: whether it is one of ip6tables.
+
+    Raises:
+        FormatError: lengths or offsets contradict one another.
+    """
+    parts = _parts(data, name, ipv6=ipv6)
+    return {chain: parts.rules(chain) for chain in parts.chains}
+
+
+def matches(extensions: bytes) -> Iterator[tuple[str, bytes]]:
+    """The matches of a rule: name, and the whole extension with its header.
+
+    Raises:
+        FormatError: one of them is truncated.
+    """
+    offset, end = 0, len(extensions)
+    while end - offset >= _EXTENSION.size:
+        size, name, _revision = _EXTENSION.unpack_from(extensions, offset)
+        if not _EXTENSION.size <= size <= end - offset:
+            raise FormatError(f"xtables: a match of {size} bytes in {end - offset}")
+        yield _text(name), extensions[offset : offset + size]
+        offset += size
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A table taken apart.
+
+    Args:
+        entries: all of them.
+        chains: those of each chain; the last of a user's chain only ends it.
+        feet: entries that are the policy of a built-in chain, and its name.
+    """
+
+    entries: list[Entry]
+    chains: dict[str, list[Entry]]
+    feet: list[tuple[Entry, str]]
+
+    def rules(self, chain: str) -> list[Entry]:
+        members = self.chains[chain]
+        return members if any(chain == name for _entry, name in self.feet) else members[:-1]
+
+
+def _parts(data: bytes, name: str, *, ipv6: bool) -> _Parts:
     if len(data) < _HEADERS_BYTES:
         raise FormatError(f"xtables {name}: {len(data)} bytes are no table")
     _name, hooks, *numbers = _INFO.unpack_from(data)
     size = numbers[-1]
     if len(data) - _HEADERS_BYTES < size:
         raise FormatError(f"xtables {name}: {len(data) - _HEADERS_BYTES} bytes of entries where {size} were announced")
-    built_in = {numbers[hook]: chain for hook, chain in enumerate(_CHAINS) if hooks >> hook & 1}
+    heads = {numbers[hook]: chain for hook, chain in enumerate(_CHAINS) if hooks >> hook & 1}
     feet = {numbers[len(_CHAINS) + hook]: chain for hook, chain in enumerate(_CHAINS) if hooks >> hook & 1}
-    entries = list(_walk(memoryview(data)[_HEADERS_BYTES : _HEADERS_BYTES + size], _LAYOUT[ipv6]))
-    chains: dict[str, list[_Entry]] = {}
-    current: list[_Entry] = []
-    policies: list[tuple[int, str, bool]] = []
-    for entry in entries:
-        if entry.offset in built_in:
-            current = chains.setdefault(built_in[entry.offset], [])
+    parts = _Parts(list(_walk(memoryview(data)[_HEADERS_BYTES : _HEADERS_BYTES + size], _LAYOUT[ipv6])), {}, [])
+    current: list[Entry] = []
+    for entry in parts.entries:
+        if entry.offset in heads:
+            current = parts.chains.setdefault(heads[entry.offset], [])
         if entry.offset in feet:
-            policies.append((entry.counters, feet[entry.offset], entry.verdict == _NF_DROP_VERDICT))
+            parts.feet.append((entry, feet[entry.offset]))
         elif entry.target == "ERROR":
-            current = chains.setdefault(_text(entry.payload), [])
+            current = parts.chains.setdefault(_text(entry.payload), [])
         else:
             current.append(entry)
-    starts = {members[0].offset: chain for chain, members in chains.items() if members}
+    return parts
+
+
+def _plan(data: bytes, name: str, *, ipv6: bool) -> _Plan:
+    parts = _parts(data, name, ipv6=ipv6)
+    starts = {members[0].offset: chain for chain, members in parts.chains.items() if members}
     rules: list[tuple[int, Rule, int]] = []
-    for chain, members in chains.items():
-        rules += _rules(chain, members if chain in feet.values() else members[:-1], starts)
-    offsets = tuple(entry.counters for entry in entries)
-    return _Plan(offsets, _frame(data, offsets), tuple(rules), tuple(policies))
+    for chain in parts.chains:
+        rules += _rules(chain, parts.rules(chain), starts)
+    policies = tuple((entry.counters, chain, entry.verdict == _NF_DROP_VERDICT) for entry, chain in parts.feet)
+    offsets = tuple(entry.counters for entry in parts.entries)
+    return _Plan(offsets, _frame(data, offsets), tuple(rules), policies)
 
 
 def _frame(data: bytes, offsets: tuple[int, ...]) -> bytes:
@@ -185,7 +239,7 @@ def _frame(data: bytes, offsets: tuple[int, ...]) -> bytes:
     return b"".join(parts)
 
 
-def _walk(blob: memoryview, layout: _Layout) -> Iterator[_Entry]:
+def _walk(blob: memoryview, layout: _Layout) -> Iterator[Entry]:
     offset, end = 0, len(blob)
     while offset < end:
         if end - offset < layout.header_bytes:
@@ -193,19 +247,20 @@ def _walk(blob: memoryview, layout: _Layout) -> Iterator[_Entry]:
         to_target, to_next = _OFFSETS.unpack_from(blob, offset + layout.offsets)
         if not layout.header_bytes <= to_target <= to_next - _EXTENSION.size or to_next > end - offset:
             raise FormatError(f"xtables: an entry of {to_next} bytes with its target at {to_target}")
-        _size, target, _revision = _EXTENSION.unpack_from(blob, offset + to_target)
-        yield _Entry(
+        _size, target, revision = _EXTENSION.unpack_from(blob, offset + to_target)
+        yield Entry(
             offset=offset,
             counters=_HEADERS_BYTES + offset + layout.counters,
             match=bytes(blob[offset : offset + layout.match_bytes]),
             extensions=bytes(blob[offset + layout.header_bytes : offset + to_target]),
             target=_text(target),
+            revision=revision,
             payload=bytes(blob[offset + to_target + _EXTENSION.size : offset + to_next]),
         )
         offset += to_next
 
 
-def _rules(chain: str, entries: list[_Entry], starts: dict[int, str]) -> Iterator[tuple[int, Rule, int]]:
+def _rules(chain: str, entries: list[Entry], starts: dict[int, str]) -> Iterator[tuple[int, Rule, int]]:
     """The rules of one chain.
 
     A rule is known by all that does not change while others come and go: what it
@@ -225,14 +280,9 @@ def _rules(chain: str, entries: list[_Entry], starts: dict[int, str]) -> Iterato
 
 def _comment(extensions: bytes) -> str:
     """The text of the match named ``comment``: struct xt_comment_info, 256 bytes with a NUL."""
-    offset, end = 0, len(extensions)
-    while end - offset >= _EXTENSION.size:
-        size, name, _revision = _EXTENSION.unpack_from(extensions, offset)
-        if not _EXTENSION.size <= size <= end - offset:
-            raise FormatError(f"xtables: a match of {size} bytes in {end - offset}")
-        if _text(name) == "comment":
-            return _text(extensions[offset + _EXTENSION.size : offset + size])
-        offset += size
+    for name, extension in matches(extensions):
+        if name == "comment":
+            return _text(extension[_EXTENSION.size :])
     return ""
 
 
