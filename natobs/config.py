@@ -122,6 +122,14 @@ class Firewall(Section, frozen=True):
     ] = 100
 
 
+class Events(Section, frozen=True):
+    """Events of connection tracking: idle timeouts and lost state. Each entry that ends then costs 2 µs of CPU."""
+
+    enabled: Annotated[
+        bool, Meta(description="Count flows that expired idle and flows whose state was lost; see docs/events.md.")
+    ] = False
+
+
 class Otlp(Section, frozen=True):
     """Push over OTLP (OpenTelemetry), beside what is served; of the agent and of the prober."""
 
@@ -184,6 +192,7 @@ class Config(Section, frozen=True):
     nat: Nat = Nat()
     links: Annotated[dict[str, Link], Meta(description="By interface name, for example `[links.eth0]`.")] = {}
     firewall: Firewall = Firewall()
+    events: Events = Events()
     probes: Probes = Probes()
     responder: Responder = Responder()
     otlp: Otlp = Otlp()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from natobs.collectors.allowances import AllowancesCollector
 from natobs.collectors.base import Collector
 from natobs.collectors.conntrack import ConntrackCollector
+from natobs.collectors.events import EventsCollector
 from natobs.collectors.firewall import FirewallCollector
 from natobs.collectors.host import HostCollector, SelfCollector
 from natobs.collectors.kernel_log import KernelLogCollector
@@ -31,11 +32,13 @@ class Entry:
         build: makes one.
         settings: the part of the configuration that it is made from; while that stays, so does the instance,
             and with it everything that it has counted.
+        wanted: whether the configuration asks for it at all; most are wanted always.
     """
 
     name: str
     build: Callable[[Config], Collector]
     settings: Callable[[Config], object] = lambda config: None
+    wanted: Callable[[Config], bool] = lambda config: True
 
 
 ALL: tuple[Entry, ...] = (
@@ -58,6 +61,7 @@ ALL: tuple[Entry, ...] = (
     ),
     Entry("kernel_log", lambda config: KernelLogCollector()),
     Entry("taps", lambda config: TapsCollector(config.nat), lambda config: config.nat),
+    Entry("events", lambda config: EventsCollector(), wanted=lambda config: config.events.enabled),
     Entry("sysctls", lambda config: SysctlsCollector()),
     Entry("self", lambda config: SelfCollector()),
 )
@@ -77,5 +81,5 @@ def build(config: Config, old: Config | None = None, present: Sequence[Collector
         if old is not None and entry.name in kept and entry.settings(old) == entry.settings(config)
         else entry.build(config)
         for entry in ALL
-        if entry.name not in config.collectors.disabled
+        if entry.name not in config.collectors.disabled and entry.wanted(config)
     )
