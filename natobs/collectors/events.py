@@ -79,10 +79,12 @@ class EventsCollector:
                 self._cover, self._uncovered = None, Gap(error.reason, str(error))
             return
         with self._lock:
-            if mode == conntrack_events.OFF or (self._cover is None and mode != conntrack_events.ALWAYS):
+            if conntrack_events.OFF in (mode, mode if self._cover is None else self._cover.mode):
                 unheard = entries
+            elif self._cover is None:
+                unheard = 0 if mode == conntrack_events.ALWAYS else entries
             else:
-                unheard = 0 if self._cover is None else min(self._cover.unheard, entries)
+                unheard = min(self._cover.unheard, entries)
             self._cover, self._uncovered = _Cover(mode, entries, unheard), None
 
     def collect(self, machine: Machine) -> Reading:
