@@ -20,8 +20,8 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: $(AGENT) ## Run the agent for this host in the background, and say where.
-	@$(VENV)/bin/natobs up
+up: $(AGENT) ## Run agent and probes in the background, and say where; ARGS="--probes FILE" names your own probes.
+	@$(VENV)/bin/natobs up $(ARGS)
 
 down: ## Stop that agent.
 	@if [ -x $(VENV)/bin/natobs ]; then $(VENV)/bin/natobs down; fi

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.probe_peers import REFLECTOR, STAMP_PORT, TCP_PORT, Blackbox, Natobs
+from benchmarks.probe_peers import ACCEPT_PORT, REFLECTOR, STAMP_PORT, Blackbox, Natobs
 from benchmarks.processes import Scraper, await_answer, cpu_seconds, resident_bytes
 from natobs.probe_config import KindName
 
@@ -29,7 +29,7 @@ _FAILED_SHARE = 0.001
 RATES = (1000, 2000, 3000, 4000, 5000, 6000, 8000, 10_000, 12_000, 15_000)
 """Probes a second that are tried, one after the other."""
 
-_PORTS = {"icmp": 0, "udp": STAMP_PORT, "tcp": TCP_PORT}
+_PORTS = {"icmp": 0, "udp": STAMP_PORT, "tcp": ACCEPT_PORT}
 
 
 def addresses(count: int) -> list[str]:

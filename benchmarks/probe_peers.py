@@ -26,7 +26,7 @@ PAUSE_SECONDS = 0.01
 """From one probe to the next: the shortest that all of them know."""
 
 REFLECTOR = "198.51.100.1"
-STAMP_PORT, TCP_PORT, IRTT_PORT = 862, 8007, 2112
+STAMP_PORT, TCP_PORT, IRTT_PORT, ACCEPT_PORT = 862, 8007, 2112, 8008
 _PORTS = {"icmp": 0, "udp": STAMP_PORT, "tcp": TCP_PORT}
 
 

@@ -7,10 +7,12 @@ the figures are compared with.
 import json
 import os
 import resource
+import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.processes import quantile
 from natobs.probe_config import KindName, ProbeSettings
@@ -23,6 +25,17 @@ from natobs.probes.resolve import Resolver
 from natobs.probes.stats import Stats
 
 _WARM_SECONDS = 0.5
+_KEPT = 512
+"""Connections; more than the probes keep after a farewell."""
+
+
+class Ended(NamedTuple):
+    """What is kept of an attempt; not the attempt itself: the service keeps none either, and so piles up no garbage."""
+
+    host: str
+    rtt: float | None
+    lag: float
+    success: bool
 
 
 class Crew:
@@ -42,11 +55,12 @@ class Crew:
         stats = Stats(targets)
         environment = Environment(self._resolver, stats)
         probers = [kinds(kind).open(target, environment) for target in targets]
-        self.attempts: list[Attempt] = []
+        self.attempts: list[Ended] = []
 
         def report(attempt: Attempt) -> None:
             stats.report(attempt)
-            self.attempts.append(attempt)
+            outcome = attempt.outcome
+            self.attempts.append(Ended(attempt.target.host, outcome.rtt, attempt.lag, outcome.success))
 
         intervals = [len(hosts) / rate] * len(hosts) if rate else []
         self.plan = Plan(intervals, rate * 1.5 or 1, time.monotonic())
@@ -81,7 +95,7 @@ def serve(kind: KindName, port: int, hosts: list[str]) -> None:
             while (left := beat - time.monotonic()) > 0:
                 crew.engine.turn(left)
         spent = time.process_time() - cpu
-        _say({"rtts": [(attempt.target.host, attempt.outcome.rtt) for attempt in crew.attempts], "cpu": spent})
+        _say({"rtts": [(attempt.host, attempt.rtt) for attempt in crew.attempts], "cpu": spent})
     crew.close()
 
 
@@ -99,10 +113,24 @@ def pace(kind: KindName, port: int, hosts: list[str], rate: float, seconds: floa
         "rate": len(crew.attempts) / elapsed,
         "lag_p99": quantile(lags, 0.99),
         "skipped": crew.plan.skipped,
-        "failed": sum(not attempt.outcome.success for attempt in crew.attempts),
+        "failed": sum(not attempt.success for attempt in crew.attempts),
         "cpu_share": spent / elapsed,
     })  # fmt: skip
     crew.close()
+
+
+def accept(port: int) -> None:
+    """Accept every connection, and close it when so many others have come that it has long been said goodbye to.
+
+    The reflector's echo does more for each, is slower than the probes, and resets what it cannot keep up with.
+    """
+    kept: deque[socket.socket] = deque()
+    with socket.create_server(("", port), backlog=4096) as listener:
+        _say({"ready": True})
+        while True:
+            kept.append(listener.accept()[0])
+            if len(kept) > _KEPT:
+                kept.popleft().close()
 
 
 def _say(answer: dict[str, Any]) -> None:
@@ -111,12 +139,14 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """``serve KIND PORT HOST...`` or ``pace KIND PORT RATE SECONDS HOST...``."""
+    """``serve KIND PORT HOST...``, ``pace KIND PORT RATE SECONDS HOST...`` or ``accept tcp PORT``."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     what, kind, port, *rest = sys.argv[1:]
     if what == "serve":
         serve(kind, int(port), rest)  # type: ignore[arg-type]  # a word of our own command line
+    elif what == "accept":
+        accept(int(port))
     else:
         pace(kind, int(port), rest[2:], float(rest[0]), float(rest[1]))  # type: ignore[arg-type]  # the same
 

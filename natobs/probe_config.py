@@ -81,21 +81,28 @@ class Pmtu(Section, frozen=True):
 
 
 class Compare(Section, frozen=True):
-    """Kinds icmp, udp, tcp: probe the target without the NAT too, over a path of this host or by the NAT's responder."""
+    """Kinds icmp, udp, tcp: probe the target without the NAT too, by a path of this host or by the NAT's responder."""
 
     responder: Annotated[
         str, Meta(description="HOST:PORT of the NAT's responder, its inside address; see `[responder]` of the agent.")
     ] = ""
-    source: Annotated[str, Meta(description="Source address of the path without the NAT.")] = ""
-    interface: Annotated[str, Meta(max_length=15, description="Interface of the path without the NAT.")] = ""
+    source: Annotated[
+        str, Meta(description="Source address of the path without the NAT; there the probe's own is not used.")
+    ] = ""
+    interface: Annotated[str, Meta(max_length=15, description="Interface of the path without the NAT, likewise.")] = ""
     mark: Annotated[
-        int, Meta(ge=0, le=0xFFFFFFFF, description="Firewall mark of the path without the NAT; needs CAP_NET_ADMIN.")
+        int,
+        Meta(
+            ge=0,
+            le=0xFFFFFFFF,
+            description="Firewall mark of the path without the NAT, likewise; needs CAP_NET_ADMIN.",
+        ),
     ] = 0
     limit_seconds: Annotated[
         float, Meta(gt=0, le=60, description="A pair whose difference is at most this is counted as good.")
     ] = 0.02
     window_seconds: Annotated[
-        float, Meta(ge=10, le=86_400, description="The median is that of the pairs of so long.")
+        float, Meta(ge=10, le=86_400, description="The median is that of the pairs of so long, 1000 at most.")
     ] = 600.0
 
     @property
@@ -118,19 +125,28 @@ class ProbeSettings(Section, frozen=True):
 
     name: Annotated[str, Meta(pattern=_NAME, description="Its value of the label `probe`.")]
     kind: Annotated[KindName, Meta(description="What is sent.")]
-    targets: Annotated[tuple[str, ...], Meta(description="HOST, HOST:PORT or [IPV6]:PORT.")] = ()
+    targets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="HOST, HOST:PORT or [IPV6]:PORT. A name is probed at its first address, in the order of "
+            "the system's resolver; each retry goes to the next one."
+        ),
+    ] = ()
     targets_file: Annotated[
         str,
         Meta(
-            description="More targets: path or pattern of file_sd documents of Prometheus (.json, .yml, .yaml), "
-            "looked at every prober.discovery_seconds."
+            pattern=r"^(.*\.(json|ya?ml))?$",
+            description="More targets: path of file_sd documents of Prometheus, looked at every "
+            "prober.discovery_seconds; *, ? and [...] may stand in its last part, which ends in .json, .yml or .yaml. "
+            "Their labels are read and ignored.",
         ),
     ] = ""
     targets_url: Annotated[
         str,
         Meta(
             pattern=r"^(https?://\S+)?$",
-            description="More targets: URL of an http_sd document of Prometheus, asked every prober.discovery_seconds.",
+            description="More targets: URL of an http_sd document of Prometheus, asked every prober.discovery_seconds; "
+            "may hold a name and a password.",
         ),
     ] = ""
     access: Annotated[
@@ -167,7 +183,13 @@ class ProbeSettings(Section, frozen=True):
     ttl: Annotated[int, Meta(ge=0, le=255, description="TTL or hop limit; 0 is the kernel's default.")] = 0
     dscp: Annotated[int, Meta(ge=0, le=63, description="Differentiated services code point.")] = 0
     payload_bytes: Annotated[
-        int, Meta(ge=0, le=65_000, description="icmp, udp, stun: size of the payload; 0 is the kind's own.")
+        int,
+        Meta(
+            ge=0,
+            le=65_000,
+            description="icmp, udp, stun: size of the payload; 0 is the kind's own. pmtu: the UDP payload that has to "
+            "pass in one piece; 0 asks for full packets of the interface's MTU.",
+        ),
     ] = 0
     source_ports: Annotated[
         int, Meta(ge=1, le=64, description="udp, stun: size of the fixed, rotated set of source ports (ECMP paths).")
@@ -191,7 +213,7 @@ class ProbeSettings(Section, frozen=True):
 
 
 class Prober(Section, frozen=True):
-    """The prober itself."""
+    """The prober itself. An agent that runs these probes listens by its own configuration, not by this."""
 
     listen: Annotated[tuple[str, ...], Meta(min_length=1, description="Addresses of /metrics, as HOST:PORT.")] = (
         "127.0.0.1:9651",
@@ -200,7 +222,12 @@ class Prober(Section, frozen=True):
         str, Meta(description="TLS and users, in the format of Prometheus exporters; empty for none.")
     ] = ""
     max_rate: Annotated[
-        float, Meta(gt=0, le=100_000, description="Attempts a second over all targets, retries included.")
+        float,
+        Meta(
+            gt=0,
+            le=100_000,
+            description="Attempts a second over all targets, retries and those without the NAT (compare) included.",
+        ),
     ] = 500.0
     adhoc_targets: Annotated[
         Literal["listed", "any"],

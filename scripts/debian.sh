@@ -79,4 +79,29 @@ fetch_file() {
     rm -rf "$scratch"
 }
 
+# fetch_libraries PROGRAM DIR: puts the libraries that PROGRAM is linked with and this machine has not into DIR, which is
+# then to be its LD_LIBRARY_PATH. What they need themselves may come to light only when they are there.
+fetch_libraries() {
+    local program=$1 target=$2 library package
+    for _ in 1 2 3; do
+        for library in $(missing_libraries "$program" "$target"); do
+            package=$(package_of "$library")
+            apt-cache show "$package" >/dev/null 2>&1 || package+=t64
+            fetch_file "$package" "usr/lib/*/$library*" "$target" || return 1
+        done
+    done
+    [ -z "$(missing_libraries "$program" "$target")" ]
+}
+
+missing_libraries() { LD_LIBRARY_PATH=$2 ldd "$1" 2>/dev/null | awk '/not found/ { print $1 }'; }
+
+# Debian's rule for the name of a library's package (Policy 8.1): libpq.so.5 is in libpq5, libldap-2.5.so.0 in
+# libldap-2.5-0. With 64-bit time stamps some got the ending t64.
+package_of() {
+    local name=${1%%.so.*} version=${1##*.so.}
+    [[ $name != *[0-9] ]] || name+=-
+    name=${name//_/-}$version
+    printf '%s\n' "${name,,}"
+}
+
 download() { (cd "$2" && apt-get -qq download "$1" </dev/null); }

@@ -14,18 +14,21 @@ PROGRAMS=(
     unshare:util-linux mount:mount sysctl:procps curl:curl openssl:openssl dnsmasq:dnsmasq-base
 )
 # Of these packages one file is taken and nothing installed: the packages would start servers on this machine, now or at
-# its next boot, listening on every address. promtool checks what we write; node_exporter is what `make bench` compares with; coturn's client asks our STUN server.
+# its next boot, listening on every address. promtool checks what we write; node_exporter is what `make bench` compares
+# with; a Pushgateway is pushed to; coturn's client asks our STUN server; its server and nginx are what probes are tested
+# against.
+# program:package, and the folder where it is not usr/bin.
 FILES=(
     promtool:prometheus
     prometheus-node-exporter:prometheus-node-exporter
     prometheus-blackbox-exporter:prometheus-blackbox-exporter
+    prometheus-pushgateway:prometheus-pushgateway
     turnutils_stunclient:coturn
+    turnserver:coturn
+    nginx:nginx:usr/sbin
 )
-# What these programs are linked with and a small Debian does not have: file, and the package's names since Debian 12.
-LIBRARIES=(
-    libevent_core-2.1.so.7:libevent-core-2.1-7:libevent-core-2.1-7t64
-    libevent_extra-2.1.so.7:libevent-extra-2.1-7:libevent-extra-2.1-7t64
-)
+# Those of them that are linked with more than a small Debian has.
+LINKED=(turnutils_stunclient turnserver nginx)
 if [ "${1:-}" = bench ]; then
     PROGRAMS+=(ping:iputils-ping fping:fping)
     FILES+=(irtt:irtt prometheus-smokeping-prober:prometheus-smokeping-prober)
@@ -39,14 +42,11 @@ if [ "${#missing[@]}" -gt 0 ]; then
     install_packages "${missing[@]}" || say "going on without: ${missing[*]}"
 fi
 for entry in "${FILES[@]}"; do
-    program=${entry%%:*} package=${entry##*:}
-    command -v "$program" >/dev/null || fetch_file "$package" "usr/bin/$program" .tools/bin ||
+    IFS=: read -r program package folder <<<"$entry"
+    command -v "$program" >/dev/null || fetch_file "$package" "${folder:-usr/bin}/$program" .tools/bin ||
         say "going on without $program; to have it: sudo apt-get install -y --no-install-recommends $package"
 done
-for entry in "${LIBRARIES[@]}"; do
-    IFS=: read -r library package newer <<<"$entry"
-    compgen -G ".tools/lib/$library*" >/dev/null ||
-        fetch_file "$package" "usr/lib/*/$library*" .tools/lib 2>/dev/null ||
-        fetch_file "$newer" "usr/lib/*/$library*" .tools/lib ||
-        say "going on without $library, which turnutils_stunclient needs"
+for program in "${LINKED[@]}"; do
+    path=$(command -v "$program") || continue
+    fetch_libraries "$path" .tools/lib || say "going on without what $program needs: $(missing_libraries "$path" .tools/lib)"
 done

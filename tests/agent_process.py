@@ -50,7 +50,7 @@ def agent_process(*arguments: str) -> Iterator[AgentProcess]:
         with popen:
             try:
                 with os.fdopen(reading) as ready:
-                    url = ready.read()
+                    url = ready.read().partition("\n\n")[0]
                 assert url, Path(log.name).read_text("utf-8")
                 yield AgentProcess(popen, parse_listen(url.removeprefix("http://").removesuffix("/")), Path(log.name))
             finally:

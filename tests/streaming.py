@@ -82,14 +82,15 @@ def run_in(around: Environment, kind: Kind, target: Target, count: int = 1) -> l
 class Faulty(Certificates):
     """With servers' certificates: ``server``, ``expired``, ``elsewhere`` (another name), ``stranger`` (unknown CA)."""
 
-    def issue_all(self) -> None:
+    def issue_all(self, names: str = "IP:127.0.0.1") -> None:
+        self.issue("server", names)
         self.issue("elsewhere", "DNS:elsewhere.example")
-        self.issue("stranger", "IP:127.0.0.1", authority="other-ca")
+        self.issue("stranger", names, authority="other-ca")
         key, request = self.path("expired.key"), self.path("expired.csr")
         ask = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         self._run([*ask, "-subj", "/CN=expired", "-keyout", key, "-out", request])
         extensions = self.directory / "extensions"
-        extensions.write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\n")
+        extensions.write_text(f"subjectAltName={names}\nbasicConstraints=critical,CA:FALSE\n")
         sign = ["openssl", "x509", "-req", "-days", "-1", "-in", request, "-extfile", str(extensions)]
         authority = ["-CA", self.path("ca.pem"), "-CAkey", self.path("ca.key"), "-CAcreateserial"]
         self._run([*sign, *authority, "-out", self.path("expired.pem")])

@@ -1,4 +1,4 @@
-from natobs.catalogue.metrics import probes
+from natobs.catalogue.metrics import otlp, probes, responder
 from natobs.catalogue.metrics.agent import REASONS
 from natobs.catalogue.slis import ALL as SLIS
 from natobs.catalogue.types import Metric, metrics_of
@@ -10,9 +10,10 @@ from natobs.generate.metric_reference import modules
 
 EVERY = [metric for module in modules() for metric in metrics_of(module)]
 OWN = {"natobs_build_info", "natobs_collector_success", "natobs_collector_duration_seconds"} | {
-    "natobs_collector_unavailable"
+    "natobs_collector_unavailable",
+    *(metric.name for metric in metrics_of(otlp)),
 }
-"""What the observer itself emits."""
+"""What the observer itself emits, and the push of agent and prober."""
 ALL_ON = Config(events=Events(enabled=True))
 
 
@@ -27,7 +28,7 @@ def test_names_are_unique() -> None:
 
 
 def test_every_row_is_emitted_by_exactly_one_collector_or_by_the_prober_or_by_the_reflector() -> None:
-    names = [metric.name for metric in (*emitted(), *metrics_of(probes), *reflector.METRICS)]
+    names = [metric.name for metric in (*emitted(), *metrics_of(probes), *reflector.METRICS, *metrics_of(responder))]
     assert sorted(names) == sorted(set(names))
     assert {metric.name for metric in EVERY} == set(names) | OWN
 

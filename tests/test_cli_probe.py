@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
@@ -15,9 +15,11 @@ from urllib.request import urlopen
 import pytest
 from click.testing import CliRunner, Result
 
-from natobs.cli import probe_once
+from natobs.cli import probe, probe_once
 from natobs.cli.main import natobs
 from natobs.errors import ConfigError, SetupError
+from natobs.exposition.listen import Address
+from natobs.exposition.prober import Prober
 from natobs.probe_config import load
 from natobs.probes import registry
 from natobs.probes.model import Attempt, Clock, IcmpError, Outcome
@@ -203,6 +205,23 @@ def test_without_anything_it_says_what_to_do() -> None:
     assert "natobs probe once HOST" in done.output
 
 
+def test_a_listener_for_everybody_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "probes.toml"
+    path.write_text('[[probe]]\nname = "x"\nkind = "tcp"\ntargets = ["127.0.0.1:1"]\n', "utf-8")
+
+    def serve(service: Prober, begun: Callable[[], None], ready_fd: int | None) -> None:
+        service.stop()
+        begun()
+
+    monkeypatch.setattr(probe, "serve", serve)
+    monkeypatch.setattr(Prober, "addresses", (Address("127.0.0.1", 9651), Address("::", 9651)))
+    assert CliRunner().invoke(natobs, ["probe", "--config", str(path)]).exit_code == 0
+    assert "[::]:9651 is reachable from outside" in caplog.text
+    assert "127.0.0.1:9651 is" not in caplog.text
+
+
 def test_a_wrong_file_is_wrong_usage(tmp_path: Path) -> None:
     path = tmp_path / "probes.toml"
     path.write_text('[[probe]]\nname = "x"\nkind = "pigeon"\ntargets = ["a"]\n', "utf-8")
@@ -239,7 +258,9 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
         os.close(writing)
         try:
             with os.fdopen(reading) as ready:
-                url = ready.read().rstrip("/")
+                url, _gap, summary = ready.read().partition("\n\n")
+            url = url.rstrip("/")
+            assert summary == "1 target"
             limit, most = resource.prlimit(service.pid, resource.RLIMIT_NOFILE)
             assert limit == most > 256
             assert attempts(url, port, above=2) > 2
@@ -256,7 +277,7 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
             service.kill()
             service.wait()
     assert service.returncode == 0
-    assert "probing 1 targets" in log
+    assert "probing 1 target\n" in log
     assert "configuration read again" in log
     assert "Traceback" not in log
 

@@ -6,10 +6,18 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from click.testing import CliRunner
 
+from natobs.cli import reflector
+from natobs.exposition.listen import parse_listen
+from natobs.exposition.reflector import ReflectorServer
+from natobs.probes.reflector.reflector import Settings
 from natobs.wire import stamp
 
 COMMAND = [sys.executable, "-m", "natobs", "reflector"]
@@ -39,6 +47,47 @@ def test_it_serves_until_it_is_told_to_stop(number: int) -> None:
             process.send_signal(number)
             assert process.wait(5) == 0
             assert "Traceback" not in process.stderr.read()
+
+
+def test_sighup_reads_what_there_is_to_read_again(tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("{}\n", "utf-8")
+
+    def said_after_sighup(process: "subprocess.Popen[str]") -> str:
+        assert process.stderr is not None
+        process.send_signal(signal.SIGHUP)
+        return process.stderr.readline()
+
+    with started() as process:
+        assert "there is no configuration to read again" in said_after_sighup(process)
+    with started(f"--web.config.file={web}") as process:
+        assert said_after_sighup(process).endswith("configuration read again\n")
+        web.write_text("nonsense: 1\n", "utf-8")
+        assert "the configuration stays as it was: " in said_after_sighup(process)
+
+
+@contextmanager
+def started(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    with subprocess.Popen([*COMMAND, *SOMEWHERE, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert any(line.endswith("ready\n") for line in process.stderr)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_metrics_for_everybody_are_warned_of(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    server = ReflectorServer(Settings(), (), (parse_listen("127.0.0.1:0"),))
+    monkeypatch.setattr(ReflectorServer, "private_addresses", (parse_listen("[::]:9652"),))
+
+    def serve(service: ReflectorServer, begun: Callable[[], None], ready_fd: int | None) -> None:
+        begun()
+
+    monkeypatch.setattr(reflector, "serve", serve)
+    monkeypatch.setattr(reflector, "ReflectorServer", lambda *_, **__: server)
+    assert CliRunner().invoke(reflector.command, []).exit_code == 0
+    assert "[::]:9652 is reachable from outside" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from natobs.catalogue.types import AnySample, HistogramSample, HistogramValue, Kind, Label, Metric, Sample
+from natobs.catalogue.types import AnySample, Exemplar, HistogramSample, HistogramValue, Kind, Label, Metric, Sample
 from natobs.exposition.encode import encode
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -100,7 +100,7 @@ def histogram_sets(draw: st.DrawFn) -> list[HistogramSample]:
 
 def expected_of_histograms(samples: list[HistogramSample]) -> set[tuple[str, frozenset[tuple[str, str]], float]]:
     wanted: set[tuple[str, frozenset[tuple[str, str]], float]] = set()
-    for _metric, (device,), (counts, total) in samples:
+    for _metric, (device,), (counts, total, _exemplars) in samples:
         labels = {("device", device)}
         for number, bound in enumerate(("2e-05", "0.1", "1.0", "2.5", "+Inf"), 1):
             wanted.add(("natobs_test_time_seconds_bucket", frozenset(labels | {("le", bound)}), sum(counts[:number])))
@@ -138,6 +138,34 @@ def test_a_histogram_is_written_in_ascending_order_with_its_sum_and_count() -> N
         "natobs_test_rtt_sum 7.25",
         "natobs_test_rtt_count 3",
     ]
+
+
+@given(
+    st.dictionaries(st.integers(0, 4), st.tuples(st.floats(0, 1e9), st.binary(min_size=24, max_size=24)), min_size=1)
+)
+def test_exemplars_come_back_from_openmetrics_and_are_not_in_the_text_format(
+    given_exemplars: dict[int, tuple[float, bytes]],
+) -> None:
+    exemplars = {
+        place: Exemplar(value, identity[:16], identity[16:], 1_700_000_000.25)
+        for place, (value, identity) in given_exemplars.items()
+    }
+    sample = TIMES.distribution(HistogramValue((1, 2, 3, 4, 5), 6.5, exemplars), 'a "quoted" # name')
+    body = encode([sample], OPENMETRICS).body.decode()
+    (family,) = openmetrics_parser.text_string_to_metric_families(body)  # type: ignore[no-untyped-call] # it has no annotations
+    found = [one.exemplar for one in family.samples if one.name.endswith("_bucket")]
+    read = {place: (one.labels, one.value, float(one.timestamp)) for place, one in enumerate(found) if one}
+    assert read == {
+        place: (
+            {"trace_id": exemplar.trace_id.hex(), "span_id": exemplar.span_id.hex()},
+            exemplar.value,
+            1_700_000_000.25,
+        )
+        for place, exemplar in exemplars.items()
+    }
+    assert not [one for one in family.samples if one.exemplar and not one.name.endswith("_bucket")]
+    plain = HistogramValue((1, 2, 3, 4, 5), 6.5)
+    assert encode([sample]).body == encode([TIMES.distribution(plain, 'a "quoted" # name')]).body
 
 
 def test_a_histogram_that_is_none_is_dropped_and_does_not_break_the_others() -> None:

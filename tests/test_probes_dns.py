@@ -71,7 +71,7 @@ def test_a_good_answer_by_tcp_has_the_round_trip_of_the_handshake_and_its_phases
         (lambda query: respond(query, records=()).to_wire(), Reason.BODY, "no record"),
         (truncated, Reason.BODY, "truncated"),
         (cut, Reason.DNS, "malformed answer"),
-        (too_many, Reason.DNS, "malformed answer: it claims"),
+        (too_many, Reason.DNS, "malformed answer: it has 65536 records"),
     ],
 )
 def test_each_wrong_answer_has_its_reason(
@@ -289,11 +289,3 @@ def test_a_damaged_answer_never_raises(data: bytes) -> None:
 @pytest.mark.parametrize("end", range(len(good(QUERY))))
 def test_a_cut_answer_is_no_success(end: int) -> None:
     assert not judged(good(QUERY)[:end])
-
-
-def test_the_worst_message_costs_little() -> None:
-    records = b"".join(b"\xc0\x0c\0\x10\0\1\0\0\0\0\0\x2a" + b"\x01a" * 21 for _ in range(200))
-    message = QUERY[:2] + b"\x81\x80\0\1\0\xc8\0\0\0\0" + QUERY[12:29] + records
-    begun = time.process_time()
-    assert not judged(message)
-    assert time.process_time() - begun < 5  # some 0.06 s; without a bound of records it could be half a minute

@@ -1,12 +1,12 @@
 import time
 from collections import Counter
 
-import pytest
-
 from natobs.probes.engine import Engine
 from natobs.probes.model import Attempt, Reason
 from natobs.probes.plan import Plan
 from tests.scripted import Scripted, black_hole, descriptors, echo, target
+
+WAIT_SECONDS = 0.02
 
 
 def test_ten_thousand_targets_a_tenth_of_them_black_holes() -> None:
@@ -26,20 +26,27 @@ def test_ten_thousand_targets_a_tenth_of_them_black_holes() -> None:
 
     plan = Plan([interval] * count, 4000, time.monotonic())
     engine = Engine(targets, probers, plan, report)
-    deadline, most_open, most_deadlines = time.monotonic() + seconds, 0, 0
-    while time.monotonic() < deadline:
-        engine.turn(0.02)
+    held, spent, most_open, most_deadlines = time.monotonic() - plan.start, time.process_time(), 0, 0
+    while (begin := time.monotonic()) < plan.start + seconds:
+        ran = time.process_time()
+        engine.turn(WAIT_SECONDS)
+        # What neither computed nor waited was not allowed to run: this machine is doing something else.
+        held += max(0.0, time.monotonic() - begin - WAIT_SECONDS - (time.process_time() - ran))
         most_open = max(most_open, engine.in_flight)
         most_deadlines = max(most_deadlines, len(engine._deadlines))
+    elapsed, spent = time.monotonic() - plan.start, time.process_time() - spent
     open_at_the_end = descriptors() - before
     engine.close()
-    assert sum(begun.values()) / (seconds - 0.5) == pytest.approx(count / interval, rel=0.15)  # it holds its rate
+    # It holds its rate: all that was due has begun, but for the latest.
+    rate, late = count / interval, 0.1 + held
+    assert rate * (elapsed - late) <= sum(begun.values()) <= rate * elapsed * 1.02
     assert len(begun) == count  # none starves
     assert plan.skipped == 0
-    assert sorted(lags)[int(len(lags) * 0.99)] < 0.5
+    assert sorted(lags)[int(len(lags) * 0.99)] < late
+    assert spent / sum(reasons.values()) < 0.000_3  # seconds of CPU for an attempt; some 0.000_05
     assert set(reasons) == {None, Reason.TIMEOUT}
     assert reasons[Reason.TIMEOUT] >= count / 10  # retries too
-    # 200 first attempts and as many of either retry a second, each for half a second; twice as many on a slow machine.
+    # 200 first attempts and as many of either retry a second, each for half a second; twice as many where held up.
     assert most_open < 800
     assert open_at_the_end < 800
     assert most_deadlines < 5000

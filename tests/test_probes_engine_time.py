@@ -120,3 +120,12 @@ def test_an_attempt_that_waits_for_a_time_goes_on_after_it_though_nothing_comes(
     assert attempt.outcome == Outcome(Reason.LATE, "the limit")
     assert resumed == [pytest.approx(wanted, abs=0.03) for wanted in (0.03, 0.09, 0.11)]
     assert attempt.seconds == pytest.approx(0.3, abs=0.05)
+
+
+def test_the_time_limit_of_an_attempt_that_has_ended_wakes_nobody() -> None:
+    with bench(at_once(GOOD), timeout_seconds=0.05) as made:
+        made.engine.begin(0)
+        made.finish(1)
+        begun = time.monotonic()
+        made.engine.turn(0.3)
+        assert time.monotonic() - begun >= 0.25

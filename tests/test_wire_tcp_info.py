@@ -50,6 +50,7 @@ def test_every_field_has_its_place() -> None:
         "unacked",
         "lost",
         "retrans",
+        "last_ack_recv",
         "pmtu",
         "rtt",
         "rttvar",
@@ -92,6 +93,14 @@ def test_this_kernel_agrees_on_what_both_ends_know() -> None:
     assert 0 < near.rtt < 1_000_000
     assert near.pmtu == 65535
     assert near.total_retrans == near.unacked == 0
+
+
+@given(st.binary(max_size=300))
+def test_what_a_connect_asks_for_is_the_same_as_in_the_whole(data: bytes) -> None:
+    short, whole = attempt(tcp_info.parse_handshake, data), attempt(tcp_info.parse, data)
+    assert (short is None) == (whole is None)
+    if short is not None and whole is not None:
+        assert short == (whole.state, whole.last_ack_recv, whole.rtt, whole.total_retrans)
 
 
 @given(st.binary(max_size=300))

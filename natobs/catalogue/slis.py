@@ -50,7 +50,6 @@ class Sli:
             raise CatalogueError(f"SLI {self.id}: its ratio is of metrics that are no inputs")
 
 
-_PROBES = "Needs probes in the private subnets; this version has none."
 _ACCOUNTING = "Needs counters of forwarded flows by destination; this version has none."
 
 ALL: tuple[Sli, ...] = (
@@ -60,8 +59,9 @@ ALL: tuple[Sli, ...] = (
         "Do new outbound connections succeed at the first attempt?",
         "99.9 %",
         inputs=(conntrack.NEW_FLOW_DROPS, routing.DEFAULT_ROUTE_PRESENT),
-        missing="The rate needs attempts and answers of forwarded flows, or probes; this agent has neither. Below "
-        "is what is known to make connections fail.",
+        missing="Probes on the private hosts tell it (natobs probe); those that this agent runs itself, under Probes, "
+        "tell it of connections from this machine. The rate of forwarded flows needs counters of their attempts and "
+        "answers; this version has none. Below is what is known to make connections fail.",
     ),
     Sli(
         "M2",
@@ -124,7 +124,8 @@ ALL: tuple[Sli, ...] = (
         "below 20 ms",
         inputs=(taps.RESIDENCE, taps.MISSED, taps.FLOWTABLES),
         missing="Below is the time that packets of probes stay in this machine, once private hosts probe through it. "
-        "The whole also takes the round trip from the private host to the NAT, which only a probe there measures.",
+        "The way from the private hosts to this machine is not in it: their probers export the round trip to the NAT "
+        "(access) and the paired difference (compare), with the counts of pairs that were within the limit.",
     ),
     Sli(
         "M8",

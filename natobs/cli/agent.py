@@ -3,21 +3,19 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TypeVar
 
 import click
-import msgspec
+from msgspec.structs import replace
 
-from natobs.cli.serving import serve
-from natobs.config import Config, load
+from natobs.cli.serving import serve, warn_of_exposure
+from natobs.config import Config, Section, load
 from natobs.exposition.agent import Agent
-from natobs.exposition.exposure import public_listeners
 from natobs.kernel.live import LiveMachine
 from natobs.kernel.machine import Machine
 from natobs.kernel.recorded import RecordedMachine
 
-logger = logging.getLogger(__name__)
-
+T = TypeVar("T", bound=Section)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -25,10 +23,15 @@ _HELP = """Serve what this machine's kernel says about NAT.
 
 \b
 /metrics   Prometheus text or OpenMetrics
-/          the same for a person
+/          the same for a person, with the probes that this agent runs
+/probes    these probes in full
+/probe     one attempt of them: ?target=HOST:PORT&module=NAME
 /healthz, /readyz
+/-/reload  POST: the same as SIGHUP
 
-SIGHUP reads the configuration again; SIGTERM ends the agent.
+SIGHUP reads the configuration again, and the probe file; SIGTERM ends the
+agent. Of a probe file, prober.listen, prober.web_config_file and [otlp] are
+not used here: those of the agent are.
 """
 """``\\b`` keeps the lines of the paragraph that follows it."""
 
@@ -40,6 +43,11 @@ SIGHUP reads the configuration again; SIGTERM ends the agent.
 @click.option("--check", is_flag=True, help="Only say whether the configuration is right.")
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Instead of agent.listen; may be given again.")
 @click.option("--web.config.file", "web_config_file", type=_FILE, help="TLS and users, as for Prometheus exporters.")
+@click.option(
+    "--probes", "probe_file", type=_FILE, help="Run the probes of this file too, for example probes/default.toml."
+)
+@click.option("--no-probes", is_flag=True, help="Run no probes, whatever the configuration says.")
+@click.option("--self-check", is_flag=True, help="Where no probe file is given, probe this host alone.")
 @click.option("--textfile", type=_DIRECTORY, help="Write a textfile for node_exporter into this directory.")
 @click.option(
     "--interval", type=click.FloatRange(1, 3600), metavar="SECONDS", help="How often the textfile is written."
@@ -55,6 +63,9 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
     check: bool,  # noqa: FBT001 - a click flag
     listen: tuple[str, ...],
     web_config_file: Path | None,
+    probe_file: Path | None,
+    no_probes: bool,  # noqa: FBT001 - a click flag
+    self_check: bool,  # noqa: FBT001 - a click flag
     textfile: Path | None,
     interval: float | None,
     once: bool,  # noqa: FBT001 - a click flag
@@ -70,33 +81,35 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
         "textfile_directory": str(textfile) if textfile else None,
         "textfile_interval_seconds": interval,
     }
-    configure = _loader(config_file, overrides)
+    if probe_file and no_probes:
+        raise click.UsageError("either --probes FILE or --no-probes")
+    probes: dict[str, object] = {
+        "file": "" if no_probes else str(probe_file) if probe_file else None,
+        "self_check": False if no_probes else self_check or None,
+    }
+    configure = _loader(config_file, agent=overrides, probes=probes)
     if once and not configure().agent.textfile_directory:
         raise click.UsageError("--once needs --textfile DIR or agent.textfile_directory")
     machine: Machine = RecordedMachine(recorded) if recorded else LiveMachine()
     agent = Agent(machine, configure)
     if check:
+        agent.stop()
         click.echo(f"{config_file or 'the defaults'}: good")
     elif once:
         click.echo(f"wrote {agent.write_once()}")
     else:
-        _serve(agent, machine, ready_fd)
+        serve(agent, lambda: warn_of_exposure(agent.addresses, machine), ready_fd)
 
 
-def _loader(config_file: Path | None, overrides: dict[str, object]) -> Callable[[], Config]:
-    """A function that reads the file and puts the options of the command line over it."""
-    given = {name: value for name, value in overrides.items() if value is not None}
+def _loader(config_file: Path | None, agent: dict[str, object], probes: dict[str, object]) -> Callable[[], Config]:
+    """A function that reads the file and puts the options of the command line over it, those that are not None."""
 
     def configure() -> Config:
         config = load(config_file)
-        return msgspec.structs.replace(config, agent=msgspec.structs.replace(config.agent, **given))
+        return replace(config, agent=_over(config.agent, agent), probes=_over(config.probes, probes))
 
     return configure
 
 
-def _serve(agent: Agent, machine: Machine, ready_fd: int | None) -> NoReturn:
-    def warn() -> None:
-        for address, why in public_listeners(machine, agent.addresses):
-            logger.warning("%s is reachable from outside: %s; consider loopback, or --web.config.file", address, why)
-
-    serve(agent, warn, ready_fd)
+def _over(section: T, options: dict[str, object]) -> T:
+    return replace(section, **{name: value for name, value in options.items() if value is not None})

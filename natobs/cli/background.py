@@ -24,6 +24,10 @@ class Running(msgspec.Struct, frozen=True):
     process: rundir.Process
     urls: tuple[str, ...]
     log: str
+    probes: str = ""
+    """What it probes, in a few words; empty for nothing."""
+    arguments: tuple[str, ...] = ()
+    """What it was started with."""
 
 
 def find() -> Running | None:
@@ -54,18 +58,25 @@ def start(arguments: Sequence[str]) -> tuple[Running, bool]:
             return running, False
         log = where / "agent.log"
         reading, writing = os.pipe()
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "natobs", "agent", "--ready-fd", str(writing), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[writing],
-            )
-        os.close(writing)
+        # Ctrl-C waits until what was started can be ended. The agent inherits that; it is ended by SIGTERM.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            running = _await_ready(process.pid, reading, log)
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "natobs", "agent", "--ready-fd", str(writing), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=[writing],
+                )
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            raise
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(writing)
+            running = _await_ready(process.pid, reading, log, tuple(arguments))
             rundir.write_atomically(_pidfile(where), msgspec.json.encode(running))
         except BaseException:  # Ctrl-C too: an agent that nobody wrote down could not be ended
             process.kill()
@@ -94,8 +105,8 @@ def _pidfile(where: Path) -> Path:
     return where / "agent.json"
 
 
-def _await_ready(pid: int, descriptor: int, log: Path) -> Running:
-    """Wait for the URLs that the agent writes when it is ready.
+def _await_ready(pid: int, descriptor: int, log: Path, arguments: tuple[str, ...]) -> Running:
+    """Wait for what the agent writes when it is ready: URLs, and what it probes.
 
     Raises:
         SetupError: it ended or hung before; the message ends with what it said.
@@ -110,7 +121,8 @@ def _await_ready(pid: int, descriptor: int, log: Path) -> Running:
     process = rundir.Process.of(pid)
     if not text or process is None:
         raise SetupError(f"the agent did not start; {log} says:\n{_tail(log)}")
-    return Running(process, tuple(text.decode().split()), str(log))
+    urls, _gap, probes = text.decode("utf-8", "replace").partition("\n\n")
+    return Running(process, tuple(urls.split()), str(log), probes, arguments)
 
 
 def _tail(log: Path) -> str:

@@ -20,7 +20,7 @@ COMMANDS: dict[str, str] = {
     "lab": "Build a NAT in network namespaces, with traffic.",
     "probe": "Probe targets through the NAT, as a service or once.",
     "reflector": "Answer probes: STAMP, STUN, TCP echo, HTTP.",
-    "up": "Run the agent for this host in the background.",
+    "up": "Run agent and probes for this host in the background.",
 }
 """Subcommand to the line that ``natobs --help`` prints for it; each is ``natobs.cli.<name>:command``."""
 

@@ -8,11 +8,10 @@ import click
 from msgspec.structs import replace
 
 from natobs.cli.probe_once import once
-from natobs.cli.serving import serve
+from natobs.cli.probe_push import push
+from natobs.cli.serving import serve, warn_of_exposure
 from natobs.exposition.prober import Prober
 from natobs.probe_config import ProbeFile, load
-
-logger = logging.getLogger(__name__)
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -25,6 +24,7 @@ With --config FILE: probes what the file says, until it is told to stop.
 /          the same for a person
 /probe     one attempt: ?target=HOST:PORT&module=NAME
 /healthz, /readyz
+/-/reload  POST: the same as SIGHUP
 
 SIGHUP reads the file again; targets that stay keep their counters. SIGTERM
 ends it.
@@ -66,7 +66,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
         prober.stop()
         click.echo(f"{config_file}: good, {len(prober.service.targets)} targets")
         return
-    serve(prober, lambda: logger.info("probing %d targets", len(prober.service.targets)), ready_fd)
+    serve(prober, lambda: warn_of_exposure(prober.addresses), ready_fd)
 
 
 def _loader(config_file: Path, overrides: dict[str, object]) -> Callable[[], ProbeFile]:
@@ -81,3 +81,4 @@ def _loader(config_file: Path, overrides: dict[str, object]) -> Callable[[], Pro
 
 
 command.add_command(once)
+command.add_command(push)

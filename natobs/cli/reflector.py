@@ -1,13 +1,13 @@
 """``natobs reflector``: answers probes until it is told to stop."""
 
 import logging
-import signal
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
-from natobs.errors import ReflectorError
+from natobs.cli.serving import serve, warn_of_exposure
 from natobs.exposition.listen import Address, parse_listen
 from natobs.exposition.reflector import ReflectorServer
 from natobs.exposition.webconfig import load_web_config
@@ -15,8 +15,6 @@ from natobs.probes.reflector.reflector import Settings
 
 logger = logging.getLogger(__name__)
 
-_END = (signal.SIGTERM, signal.SIGINT)
-_LOOK_SECONDS = 1.0
 _LARGEST_BODY = 1 << 30
 _SERVICES = ("stamp", "stun", "echo", "http", "metrics")
 
@@ -80,7 +78,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
     :PORT means every address, IPv4 and IPv6; each of the five can be given
     again. No privilege is needed for ports above 1023. Nothing that is sent
     over UDP is longer than what it answers, unless --stun-any allows it.
-    SIGTERM ends it.
+    SIGHUP reads --web.config.file again, the only file there is; SIGTERM ends it.
     """
     logging.basicConfig(format="natobs: %(levelname)s: %(message)s", level=log_level.upper())
     wanted = {"stamp": stamp, "stun": stun, "echo": echo, "http": http, "metrics": metrics}
@@ -96,20 +94,11 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
         source_rate=rate,
         total_rate=total_rate,
     )
-    web_config = load_web_config(web_config_file) if web_config_file else None
-    _serve(ReflectorServer(settings, where["http"], where["metrics"], longest_body=max_body, web_config=web_config))
+    web_config = partial(load_web_config, web_config_file) if web_config_file else None
+    server = ReflectorServer(settings, where["http"], where["metrics"], longest_body=max_body, web_config=web_config)
 
+    def started() -> None:
+        warn_of_exposure(server.private_addresses)  # all the rest is meant for everybody
+        logger.info("ready")
 
-def _serve(server: ReflectorServer) -> None:
-    # Blocked in every thread and fetched by this one: see natobs.cli.serving.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
-    server.start()
-    for name, address in server.services:
-        logger.info("%s: listening on %s", name, address)
-    logger.info("ready")
-    while signal.sigtimedwait(_END, _LOOK_SECONDS) is None:
-        if not server.running:
-            server.stop()
-            raise ReflectorError("the loop of UDP and TCP echo has ended; the log says why")
-    logger.info("stopping")
-    server.stop()
+    serve(server, started, None)

@@ -6,6 +6,7 @@ in which format the answer leaves.
 
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from natobs import __version__
 from natobs.catalogue.metrics import agent as metric
@@ -17,6 +18,26 @@ from natobs.collectors.runner import Runner, Snapshot
 from natobs.config import Config
 from natobs.errors import ConfigError
 from natobs.kernel.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Another configuration, found good, with all that it takes.
+
+    Args:
+        config: which.
+        collectors: those that it asks for.
+        background: feeds them; None where the one at work goes on.
+    """
+
+    config: Config
+    collectors: tuple[Collector, ...]
+    background: Background | None
+
+    def drop(self) -> None:
+        """Give everything back, unused."""
+        if self.background is not None:
+            self.background.stop()
 
 
 class Observer:
@@ -56,20 +77,25 @@ class Observer:
         self._background.stop()
         self._runner.stop()
 
-    def reconfigure(self, config: Config) -> None:
-        """Use another configuration; collectors whose settings stay keep what they have counted.
+    def prepare(self, config: Config) -> Prepared:
+        """Another configuration for :meth:`use`; nothing changes yet.
 
         Raises:
-            ConfigError: as when built; the old configuration stays in force.
+            ConfigError: as when built.
         """
         _check(config)
         collectors = registry.build(config, self._config, self._collectors)
-        if collectors != self._collectors:
+        same = collectors == self._collectors
+        return Prepared(config, collectors, None if same else Background(collectors, self._machine))
+
+    def use(self, prepared: Prepared) -> None:
+        """Use another configuration; collectors whose settings stay keep what they have counted."""
+        if prepared.background is not None:
             self._background.stop()
-            self._background = Background(collectors, self._machine)
+            self._background = prepared.background
             self._background.start()
-        self._runner.replace(collectors, config.agent.collector_limit_seconds)
-        self._collectors, self._config = collectors, config
+        self._runner.replace(prepared.collectors, prepared.config.agent.collector_limit_seconds)
+        self._collectors, self._config = prepared.collectors, prepared.config
 
     def collect(self, limit: float) -> Snapshot:
         """Look at everything; see :meth:`natobs.collectors.runner.Runner.collect`."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from natobs.errors import ConfigError, SetupError
 from natobs.exposition.encode import escape_label
+from natobs.exposition.limits import ADHOC_AT_ONCE
 from natobs.exposition.messages import Request, Response, plain
 from natobs.probe_config import ProbeSettings
 from natobs.probes import once
@@ -32,16 +33,17 @@ class AdHoc:
     Args:
         service: knows the probe file in force.
         make_kinds: makes the kinds of an engine.
+        most_at_once: attempts under way at the same time; each holds a worker of the server.
     """
 
-    most_at_once = 8
     longest_seconds = 60.0
     """The longest time limit that a probe can have."""
 
-    def __init__(self, service: ProbeService, make_kinds: MakeKinds) -> None:
+    def __init__(self, service: ProbeService, make_kinds: MakeKinds, most_at_once: int = ADHOC_AT_ONCE) -> None:
         self._service = service
         self._make_kinds = make_kinds
-        self._places = threading.BoundedSemaphore(self.most_at_once)
+        self._most_at_once = most_at_once
+        self._places = threading.BoundedSemaphore(most_at_once)
 
     def __call__(self, request: Request) -> Response:
         """Attempt once and answer with what came of it; 400 and 403 for what cannot or may not be probed."""
@@ -51,7 +53,7 @@ class AdHoc:
         if not text or settings is None:
             names = ", ".join(probe.name for probe in self._service.file.probe)
             return plain(HTTPStatus.BAD_REQUEST, f"ask for /probe?target=HOST:PORT&module=NAME; there are {names}")
-        if self._service.file.prober.adhoc_targets == "listed" and text not in settings.targets:
+        if self._service.file.prober.adhoc_targets == "listed" and not self._service.lists(settings, text):
             return plain(
                 HTTPStatus.FORBIDDEN, 'only targets that the probe lists, unless prober.adhoc_targets = "any" is set'
             )
@@ -62,7 +64,7 @@ class AdHoc:
             return plain(HTTPStatus.BAD_REQUEST, str(error))
         if not self._places.acquire(blocking=False):
             return plain(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"{self.most_at_once} probes are under way", ("Retry-After", "1")
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{self._most_at_once} probes are under way", ("Retry-After", "1")
             )
         try:
             attempts: list[Attempt] = []

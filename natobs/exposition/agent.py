@@ -1,4 +1,4 @@
-"""The agent: one observer behind one HTTP server, reloaded and stopped as a whole.
+"""The agent: one observer, and probes where it was given some, behind one HTTP server; a whole to reload and to stop.
 
 Knows which path shows what, and in which order things start and stop. The
 process around it (signals, exit status, messages to a person) is the command's.
@@ -11,16 +11,21 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
+from natobs.catalogue.types import AnySample
 from natobs.collectors.observer import Observer, samples_of
 from natobs.collectors.runner import Snapshot
 from natobs.config import Config
 from natobs.errors import ConfigError, ExpositionError
+from natobs.exposition.agent_probes import AgentProbes, read
 from natobs.exposition.encode import Encoded, encode
 from natobs.exposition.limits import Limits
 from natobs.exposition.listen import Address, parse_listen
 from natobs.exposition.messages import Request, Response, plain
+from natobs.exposition.otlp import OtlpPush, boot_time
 from natobs.exposition.page import Page
-from natobs.exposition.routes import Routes
+from natobs.exposition.reload import METHODS, Reloading, ReloadPage
+from natobs.exposition.responding import Responding, check
+from natobs.exposition.routes import Action, Routes
 from natobs.exposition.server import Server
 from natobs.exposition.textfile import write_textfile
 from natobs.exposition.webconfig import load_web_config
@@ -53,18 +58,35 @@ class Agent:
         self._load = load
         self._config = load()
         self._observer = Observer(machine, self._config)
-        self._page = Page(self._observer)
+        self._push = OtlpPush("natobs-agent", self._config.agent.listen[0], self._look, boot_time(), self._config.otlp)
+        self._responding = Responding(check(self._config))
+        self._probes = AgentProbes(read(self._config, ()))
+        self._probes.trace(self._push.tracing)
+        self._page = Page(self._observer, self._probes)
         self._bodies: dict[tuple[int, str], Encoded] = {}
         self._ready = threading.Event()
         self._stopped = threading.Event()
         self._web_config = _web_config(self._config)
+        self._reloading = Reloading(self._read_again)
         self._server = Server(
             _addresses(self._config),
-            Routes({"/metrics": self._metrics, "/healthz": _healthy, "/readyz": self._readiness, "/": self._page}),
+            Routes(
+                {
+                    "/metrics": self._metrics,
+                    "/healthz": _healthy,
+                    "/-/healthy": _healthy,
+                    "/-/reload": Action(ReloadPage(self._reloading), METHODS),
+                    "/readyz": self._readiness,
+                    "/": self._page,
+                    "/probe": self._probes.probe,
+                    "/probes": self._probes.page,
+                }
+            ),
             self._web_config,
             Limits(
                 connections=self._config.agent.max_connections,
                 scrape=self._config.agent.scrape_limit_seconds,
+                workers=self._probes.workers,
             ),
         )
         self._textfile = threading.Thread(target=self._write_textfiles, name="natobs-textfile", daemon=True)
@@ -79,6 +101,16 @@ class Agent:
         """Where a browser finds the page; empty before :meth:`start`."""
         return self._server.urls
 
+    @property
+    def listening(self) -> tuple[str, ...]:
+        """What it listens on, for a person; empty before :meth:`start`."""
+        return tuple(f"listening on {address}" for address in self.addresses)
+
+    @property
+    def summary(self) -> str:
+        """What it probes, in a few words; empty where it probes nothing."""
+        return self._probes.summary
+
     def start(self) -> None:
         """Bind, then look once, then be ready.
 
@@ -91,27 +123,51 @@ class Agent:
         if self._config.agent.textfile_directory:
             self.write_textfile()
         self._textfile.start()
+        self._responding.start()
+        if self._probes.self_check:  # now it is known where to find the agent itself
+            self._probes.use(read(self._config, self.addresses))
+        self._probes.start()
+        self._push.start()
         self._ready.set()
 
     def stop(self) -> None:
         """Let scrapes under way finish, then end everything."""
         self._ready.clear()
         self._stopped.set()
+        self._responding.stop()
         self._server.stop(_DRAIN_SECONDS)
+        self._probes.stop()
+        self._push.stop()
         self._observer.stop()
         self._machine.close()
 
-    def reload(self) -> None:
-        """Read the configuration again; when it is wrong, nothing changes.
+    def reload(self) -> bool:
+        """Read the configuration and the probe file again; when one is wrong, nothing changes.
 
         Raises:
-            ConfigError: what is wrong with it.
+            ConfigError: what is wrong.
+            SetupError: this process has run out of descriptors, or a library is missing.
         """
+        self._reloading()
+        return True
+
+    def check(self) -> None:
+        """Nothing ends an agent: what fails is shown and exported."""
+
+    def _read_again(self) -> None:
         config = self._load()
         _addresses(config)
         web_config = _web_config(config)
         policy = self._server.policy(web_config)
-        self._observer.reconfigure(config)
+        pusher = self._push.prepare(config.otlp)
+        wanted = check(config)
+        given = read(config, self.addresses)
+        prepared = self._observer.prepare(config)
+        try:
+            self._probes.use(given)
+        except BaseException:
+            prepared.drop()
+            raise
         # Nothing can fail from here on.
         if web_config != self._web_config:  # a new policy closes connections, which a full table may not let come back
             self._server.use(policy)
@@ -120,6 +176,10 @@ class Agent:
             if getattr(config.agent, key) != getattr(self._config.agent, key):
                 logger.warning("agent.%s has changed; that takes a restart", key)
         self._config = config
+        self._observer.use(prepared)
+        self._push.use(pusher)
+        self._probes.trace(self._push.tracing)
+        self._responding.use(wanted)
 
     def write_textfile(self) -> Path:
         """Look, and write one textfile.
@@ -127,8 +187,7 @@ class Agent:
         Raises:
             ExpositionError: it cannot be written; the file that was there stays.
         """
-        snapshot = self._observer.collect(self._config.agent.scrape_limit_seconds)
-        return write_textfile(Path(self._config.agent.textfile_directory), encode(samples_of(snapshot)).body)
+        return write_textfile(Path(self._config.agent.textfile_directory), encode(self._look()).body)
 
     def write_once(self) -> Path:
         """Without serving: look once, write one textfile, end.
@@ -140,6 +199,7 @@ class Agent:
         try:
             return self.write_textfile()
         finally:
+            self._probes.stop()
             self._observer.stop()
             self._machine.close()
 
@@ -152,6 +212,12 @@ class Agent:
             except ExpositionError as error:
                 logger.warning("%s", error)
 
+    def _look(self) -> list[AnySample]:
+        return self._samples(self._observer.collect(self._config.agent.scrape_limit_seconds))
+
+    def _samples(self, snapshot: Snapshot) -> list[AnySample]:
+        return [*samples_of(snapshot), *self._probes.samples(), *self._push.samples(), *self._responding.samples()]
+
     def _metrics(self, request: Request) -> Response:
         snapshot = self._observer.collect(request.deadline)
         encoded = self._encode(snapshot, request.headers.get("accept", ""))
@@ -162,7 +228,7 @@ class Agent:
         key = (snapshot.number, accept)
         encoded = self._bodies.get(key) if snapshot.complete else None
         if encoded is None:
-            encoded = encode(samples_of(snapshot), accept)
+            encoded = encode(self._samples(snapshot), accept)
             if encoded.dropped:
                 logger.warning("%d samples left out: their labels had been seen before", encoded.dropped)
             if snapshot.complete:
@@ -171,9 +237,11 @@ class Agent:
         return encoded
 
     def _readiness(self, request: Request) -> Response:
-        if self._ready.is_set():
-            return plain(HTTPStatus.OK, "ready")
-        return plain(HTTPStatus.SERVICE_UNAVAILABLE, "not ready yet, or stopping")
+        if not self._ready.is_set():
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, "not ready yet, or stopping")
+        if not self._probes.working:
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, "not probing any more; the log says why, a reload begins anew")
+        return plain(HTTPStatus.OK, "ready")
 
 
 def _healthy(request: Request) -> Response:

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +24,6 @@ _WRITE_SIZE = 64 * 1024
 _LINGER_SIZE = 4 * 1024 * 1024
 """The most that is read of a request after it was refused."""
 
-_METHODS = ("GET", "HEAD")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -38,6 +37,7 @@ class Connection:
         limits: deadlines and sizes.
         policy: of the time when the connection was opened.
         render: makes the response to a request that may pass.
+        methods: tells which methods a path has.
         may_idle: whether the connection may wait for another request.
     """
 
@@ -49,6 +49,7 @@ class Connection:
         limits: Limits,
         policy: Policy,
         render: Callable[[Request], Awaitable[Response]],
+        methods: Callable[[str], Sequence[str]],
         may_idle: Callable[[], bool],
     ) -> None:
         self._reader = reader
@@ -56,6 +57,7 @@ class Connection:
         self._limits = limits
         self._policy = policy
         self._render = render
+        self._methods = methods
         self._may_idle = may_idle
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_size)
         self.idle_since: float | None = None
@@ -109,8 +111,9 @@ class Connection:
             await self._refuse(request)
             return False
         self._head_only = request.method == "HEAD"
-        if request.method not in _METHODS:
-            allow = ", ".join(_METHODS)
+        methods = self._methods(request.path)
+        if request.method not in methods:
+            allow = ", ".join(methods)
             await self._refuse(plain(HTTPStatus.METHOD_NOT_ALLOWED, f"only {allow}", ("Allow", allow)))
             return False
         if not isinstance(self._http.next_event(), h11.EndOfMessage):

@@ -6,6 +6,9 @@ Knows numbers only. All times are in seconds, all sizes in bytes.
 import math
 from dataclasses import dataclass
 
+ADHOC_AT_ONCE = 8
+"""Probes under way for those who ask for one. Each holds a worker of the server: there are more workers than these."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

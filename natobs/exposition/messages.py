@@ -4,13 +4,16 @@ Knows what a handler needs to know of HTTP and no more: no sockets, no bytes on
 the wire, no compression.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
 
 SCRAPE_TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
 """Prometheus sends its ``scrape_timeout`` in this header, in seconds."""
+
+READING = ("GET", "HEAD")
+"""The methods of every path that does not declare its own."""
 
 _MARGIN_SHARE = 0.1
 _MARGIN_LIMIT = 0.5
@@ -22,7 +25,8 @@ class Request:
     """A request whose head is complete; requests with a body never get this far.
 
     Args:
-        method: ``GET`` or ``HEAD``; a handler may treat both alike, the body is left out for it.
+        method: ``GET`` or ``HEAD``, which a handler may treat alike: the body is left out for it; or another one
+            that the path declares.
         path: decoded, without the query.
         query: as it came, without the question mark.
         headers: names in lower case; values of repeated fields joined by a comma.
@@ -68,6 +72,19 @@ class Handler(Protocol):
     """Makes the response to a request, in a worker thread, several at a time."""
 
     def __call__(self, request: Request, /) -> Response: ...
+
+
+class Site(Handler, Protocol):
+    """A handler whose paths declare their methods."""
+
+    def methods(self, path: str, /) -> Sequence[str]:
+        """What is allowed for a path; on the server's event loop, so quick."""
+
+
+def methods_of(handler: "Handler | Site", path: str) -> Sequence[str]:
+    """The methods that a handler allows for a path."""
+    declared = getattr(handler, "methods", None)
+    return READING if declared is None else declared(path)
 
 
 def plain(status: HTTPStatus, sentence: str, *headers: tuple[str, str]) -> Response:

@@ -21,6 +21,7 @@ from natobs.catalogue.types import HistogramSample, Kind, Metric, Sample
 from natobs.collectors.base import Gap, Outcome, Telling
 from natobs.collectors.observer import Observer
 from natobs.collectors.runner import Snapshot
+from natobs.exposition.agent_probes import AgentProbes
 from natobs.exposition.humanize import amount, span
 from natobs.exposition.messages import Request, Response
 from natobs.exposition.page_style import STYLE
@@ -39,10 +40,16 @@ _HEADERS = (("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-i
 
 
 class Page:
-    """The handler of ``/``: looks at most once a second, however many people watch."""
+    """The handler of ``/``: looks at most once a second, however many people watch.
 
-    def __init__(self, observer: Observer) -> None:
+    Args:
+        observer: gives rounds.
+        probes: of the agent; without any the page is silent about them.
+    """
+
+    def __init__(self, observer: Observer, probes: AgentProbes | None = None) -> None:
         self._observer = observer
+        self._probes = probes or AgentProbes(None)
         self._lock = threading.Lock()
         self._rounds: deque[Snapshot] = deque(maxlen=_REMEMBERED_ROUNDS)
 
@@ -75,12 +82,17 @@ class Page:
             f'<meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}"><style>{STYLE}</style></head><body>'
             f'<header><h1>{host}</h1><span class="dim">natobs {__version__} · Linux {escape(platform.release())} · '
-            f"read at {time.strftime('%H:%M:%S %Z', time.localtime(latest.time))}</span></header><main>"
+            f"read at {time.strftime('%H:%M:%S %Z', time.localtime(latest.time))}</span></header>"
         )
+        if not self._probes.self_check:
+            yield from self._probes.section()
+        yield "<main>"
         sources = {metric: c.name for c in self._observer.collectors for metric in c.metrics}
         for sli in SLIS:
             yield from _sli(sli, values, sources)
         yield "</main>"
+        if self._probes.self_check:  # tells nothing of the network: it comes after what does
+            yield from self._probes.section()
         yield from _collectors(latest.outcomes)
         for collector in self._observer.collectors:
             if isinstance(collector, Telling):

@@ -7,7 +7,7 @@ answered over UDP is known below, the process around it above.
 import platform
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from natobs.exposition.encode import encode
 from natobs.exposition.limits import Limits
 from natobs.exposition.listen import Address
 from natobs.exposition.messages import Request, Response, plain
+from natobs.exposition.reload import Reloading
 from natobs.exposition.routes import Routes
 from natobs.exposition.server import Server
 from natobs.exposition.webschema import WebConfig
@@ -131,10 +132,10 @@ class ReflectorServer:
         http: where HTTP is served to everybody; nowhere when empty.
         metrics: where the reflector's own metrics are; nowhere when empty.
         longest_body: the most that ``/bytes/N`` gives.
-        web_config: TLS and users for the metrics.
+        web_config: reads TLS and users for the metrics; called now and at each :meth:`reload`.
 
     Raises:
-        WebConfigError: a certificate cannot be loaded.
+        WebConfigError: they are wrong.
     """
 
     def __init__(
@@ -144,14 +145,37 @@ class ReflectorServer:
         metrics: Sequence[Address] = (),
         *,
         longest_body: int = 1 << 20,
-        web_config: WebConfig | None = None,
+        web_config: Callable[[], WebConfig] | None = None,
     ) -> None:
         limiters = StreamLimiters(settings.source_rate, settings.total_rate)
         self._reflector = Reflector(settings, limiters)
         self.pages = Pages(limiters, longest_body)
         self._http = Server(http, self.pages, limits=PUBLIC_LIMITS) if http else None
         routes = Routes({"/metrics": self._metrics, "/healthz": self._healthy})
-        self._private = Server(metrics, routes, web_config) if metrics else None
+        self._read_web_config = web_config
+        self._web_config = web_config() if web_config else None
+        self._private = Server(metrics, routes, self._web_config) if metrics else None
+        self._reloading = Reloading(self._read_again)
+
+    @property
+    def listening(self) -> tuple[str, ...]:
+        """What it listens on, for a person; without addresses before :meth:`start`."""
+        return tuple(f"{name}: listening on {address}" for name, address in self.services)
+
+    @property
+    def private_addresses(self) -> tuple[Address, ...]:
+        """Where its own metrics are; empty before :meth:`start`."""
+        return self._private.addresses if self._private else ()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where a browser finds it; empty before :meth:`start`."""
+        return tuple(url for server in self._servers() for url in server.urls)
+
+    @property
+    def summary(self) -> str:
+        """Nothing: it answers probes and sends none."""
+        return ""
 
     @property
     def services(self) -> tuple[tuple[str, str], ...]:
@@ -189,12 +213,42 @@ class ReflectorServer:
             server.stop(timeout=2.0)
         self._reflector.stop()
 
+    def reload(self) -> bool:
+        """Read TLS and users of the metrics again; all else is of the command line. False where there are none.
+
+        Raises:
+            WebConfigError: they are wrong; nothing has changed.
+            SetupError: this process has run out of descriptors.
+        """
+        if self._read_web_config is None or self._private is None:
+            return False
+        self._reloading()
+        return True
+
+    def check(self) -> None:
+        """Whether it is at work.
+
+        Raises:
+            ReflectorError: it is not.
+        """
+        if not self.running:
+            raise ReflectorError("the loop of UDP and TCP echo has ended; the log says why")
+
     def samples(self) -> Iterator[Sample]:
         """Everything that was counted, and which version counted it."""
         yield agent_metric.BUILD.sample(1, __version__, platform.python_version())
         yield from self._reflector.samples()
         yield from self.pages.tally.samples()
         yield metric.CONNECTIONS.sample(self._http.connections if self._http else 0, "http")
+
+    def _read_again(self) -> None:
+        assert self._read_web_config is not None
+        assert self._private is not None
+        web_config = self._read_web_config()
+        policy = self._private.policy(web_config)
+        if web_config != self._web_config:
+            self._private.use(policy)
+            self._web_config = web_config
 
     def _servers(self) -> Iterator[Server]:
         yield from (server for server in (self._http, self._private) if server is not None)

@@ -26,7 +26,7 @@ from natobs.errors import ExpositionError
 from natobs.exposition.connection import READ_SIZE, Connection
 from natobs.exposition.limits import Limits
 from natobs.exposition.listen import Address, bind, bound_address
-from natobs.exposition.messages import Handler, Request, Response, plain
+from natobs.exposition.messages import Handler, Request, Response, methods_of, plain
 from natobs.exposition.policy import Policy
 from natobs.exposition.render import Renderer
 from natobs.exposition.webschema import WebConfig
@@ -60,6 +60,7 @@ class Server:
         self._wanted = tuple(addresses)
         self._limits = limits or Limits()
         self._renderer = Renderer(handler)
+        self._methods = partial(methods_of, handler)
         self._workers = ThreadPoolExecutor(self._limits.workers, "natobs-http")
         self._bcrypt = ThreadPoolExecutor(1, "natobs-auth")
         self._policy = Policy(web_config or WebConfig(), self._bcrypt)
@@ -199,6 +200,7 @@ class Server:
                 limits=limits,
                 policy=policy,
                 render=self._render,
+                methods=self._methods,
                 may_idle=partial(self._may_idle, policy),
             )
             self._open[_this_task()] = connection

@@ -12,7 +12,8 @@ from natobs.probe_config import ProbeFile
 _INTRO = """`natobs agent --config FILE` reads TOML. Every key has a default that suits an ordinary NAT VM, so no
 file is needed. An unknown key is an error: `natobs agent --config FILE --check` says whether a file is right.
 
-SIGHUP has the agent read the file again; a wrong one changes nothing. What the options of the command line say stays.
+SIGHUP, or a POST to `/-/reload`, has the agent read the file again; a wrong one changes nothing. What the options of
+the command line say stays.
 `agent.listen`, `agent.max_connections` and `agent.scrape_limit_seconds` take a restart, and the log says so."""
 
 _PROBE_INTRO = """`natobs probe --config FILE` reads TOML. Every `[[probe]]` sends one kind of packet or request to its

@@ -1,4 +1,4 @@
-"""A lab with everything in it: servers, users on every client, the agent on the NAT, and a port that shows it outside.
+"""A lab with everything in it: servers, users and a prober behind the NAT, the agent with probes on it, a port outside.
 
 Knows how the parts fit together and how to end them; refuses to know how they
 are shown (``natobs lab demo`` does that).
@@ -13,9 +13,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO
 
 from natobs.errors import LabError
+from natobs.lab.demo_probes import probe_file
 from natobs.lab.lab import HostProcess, Lab
 from natobs.lab.topology import Topology
 from natobs.lab.traffic import fetch, start_servers
@@ -86,11 +88,17 @@ def demo(topology: Topology, port: int | None = None, agent: list[str] | None = 
         log = stack.enter_context(tempfile.TemporaryFile("w+", prefix="natobs-agent-"))
         lab = stack.enter_context(Lab(topology))
         start_servers(lab)
+        probes = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="natobs-demo-"))) / "probes.toml"
+        probes.write_text(probe_file(topology), "utf-8")
+        internet, client = lab.host("internet"), lab.host(topology.clients[0])
+        internet.popen(internet.python("natobs", "reflector"))
         users = [_start_users(lab, client) for client in topology.clients]
         nat = lab.host("nat")
-        argv = agent or nat.python("natobs", "agent", "--listen", f"{_LOOPBACK}:{AGENT_PORT}")
+        listen = f"{_LOOPBACK}:{AGENT_PORT}"
+        argv = agent or nat.python("natobs", "agent", "--listen", listen, "--probes", str(probes))
         process = nat.popen(argv, stdout=log, stderr=subprocess.STDOUT)
         _await_agent(lab, process, log)
+        client.popen(client.python("natobs", "probe", "--config", str(probes)))
         nat.popen(
             nat.python("natobs.lab.relay", str(listening.fileno()), str(AGENT_PORT)), pass_fds=(listening.fileno(),)
         )

@@ -182,7 +182,13 @@ def _router(topology: Topology) -> HostPlan:
         ]
         rules[family] = [f"rule add to {network} lookup main pref 100" for network in networks]
         rules[family] += [f"rule add iif {device} lookup {_FROM_SUBNETS} pref 200" for device in devices]
-    return HostPlan("router", _sysctls(topology, forwarding=True), tuple(lines), tuple(rules[4]), tuple(rules[6]))
+    sysctls = (
+        *_sysctls(topology, forwarding=True),
+        # What this router says to the NAT by ICMP comes back to it on its way to the client, from its own address. A
+        # cloud's routers are many, and none of them takes that for a martian.
+        ("net/ipv4/conf/all/accept_local", "1"),
+    )
+    return HostPlan("router", sysctls, tuple(lines), tuple(rules[4]), tuple(rules[6]))
 
 
 def _internet(topology: Topology) -> HostPlan:

@@ -6,14 +6,14 @@ constant until a step.
 """
 
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 STEP_NANOSECONDS = 1_000_000
 """A change of the difference beyond this is a step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """One reading of both clocks.
 
     Args:

@@ -16,14 +16,15 @@ from collections.abc import Generator
 
 from natobs.errors import FormatError
 from natobs.probe_config import ProbeSettings
+from natobs.probes import sockets
 from natobs.probes.errno_reason import outcome_of
 from natobs.probes.model import IcmpError, Reason, Wait
 from natobs.probes.progress import FailedError, Progress
 from natobs.probes.resolve import Address
-from natobs.probes.sockets import open_socket
 from natobs.wire import tcp_info, timestamps
 
 _MICROSECOND = 1e-6
+_MILLISECOND = 1e-3
 _CONNECTED = (tcp_info.ESTABLISHED, tcp_info.CLOSE_WAIT)
 _MOST_MESSAGES = 16
 """Messages read from one error queue."""
@@ -41,15 +42,15 @@ def connect(settings: ProbeSettings, address: Address, progress: Progress) -> Ge
     """
     family, destination = address
     progress.doing = f"connecting to {destination[0]} port {destination[1]}"
-    opened = open_socket(settings, family, socket.SOCK_STREAM)
+    opened = sockets.open_socket(settings, family, socket.SOCK_STREAM)
     resent = 0
     begun = time.monotonic()
     try:
         _hear_icmp(opened, family, wanted=True)
-        _begin(opened, destination)
+        sockets.connect(opened, destination)
         while True:
             yield Wait(opened.fileno(), write=True)
-            info = read_info(opened)
+            info = _read_handshake(opened)
             resent = info.total_retrans
             if info.state in _CONNECTED:
                 break
@@ -58,13 +59,14 @@ def connect(settings: ProbeSettings, address: Address, progress: Progress) -> Ge
         _hear_icmp(opened, family, wanted=False)
     except BaseException:
         with contextlib.suppress(OSError, FormatError):
-            resent = read_info(opened).total_retrans
+            resent = _read_handshake(opened).total_retrans
         progress.syn_retransmits += resent
         progress.spent("connect", time.monotonic() - begun)
         opened.close()
         raise
     progress.syn_retransmits += resent
     measured = info.rtt * _MICROSECOND if info.rtt and not resent else None
+    progress.arrived = begun + measured if measured else time.monotonic() - info.last_ack_recv * _MILLISECOND
     progress.spent("connect", time.monotonic() - begun if measured is None else measured)
     if progress.rtt is None:  # the first connection's, where redirects lead to more
         progress.rtt = measured
@@ -81,6 +83,10 @@ def read_info(opened: socket.socket) -> tcp_info.TcpInfo:
     return tcp_info.parse(opened.getsockopt(socket.IPPROTO_TCP, tcp_info.TCP_INFO, tcp_info.MOST_BYTES))
 
 
+def _read_handshake(opened: socket.socket) -> tcp_info.Handshake:
+    return tcp_info.parse_handshake(opened.getsockopt(socket.IPPROTO_TCP, tcp_info.TCP_INFO, tcp_info.HANDSHAKE_BYTES))
+
+
 def _hear_icmp(opened: socket.socket, family: int, *, wanted: bool) -> None:
     if family == socket.AF_INET6:
         opened.setsockopt(socket.IPPROTO_IPV6, timestamps.IPV6_RECVERR, wanted)
@@ -88,28 +94,13 @@ def _hear_icmp(opened: socket.socket, family: int, *, wanted: bool) -> None:
         opened.setsockopt(socket.IPPROTO_IP, timestamps.IP_RECVERR, wanted)
 
 
-def _begin(opened: socket.socket, destination: tuple[str, int]) -> None:
-    try:
-        opened.connect(destination)
-    except BlockingIOError:
-        return  # EINPROGRESS
-    except OSError as error:
-        if error.errno in (errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
-            # At once, so nobody was asked: a route of the type unreachable, prohibit or blackhole (ip-route(8)).
-            raise FailedError(Reason.NO_ROUTE, f"this host's routing: {error.strerror}") from error
-        raise
-
-
 def _look_for_failure(opened: socket.socket, host: str, state: int) -> None:
     number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     icmp = _read_icmp(opened)
     if not number and state != tcp_info.CLOSE:
         return  # still trying; the error queue is empty now, and so wakes nobody again
-    told = outcome_of(OSError(number or errno.ECONNRESET, os.strerror(number or errno.ECONNRESET)), icmp)
-    reason = told.reason or Reason.LOCAL
-    if icmp is not None and reason is Reason.REFUSED and icmp.sender != host:
-        reason = Reason.UNREACHABLE  # a firewall on the way rejects, not the destination
-    raise FailedError(reason, told.detail, icmp)
+    told = outcome_of(OSError(number or errno.ECONNRESET, os.strerror(number or errno.ECONNRESET)), icmp, host)
+    raise FailedError(told.reason or Reason.LOCAL, told.detail, icmp)
 
 
 def _read_icmp(opened: socket.socket) -> IcmpError | None:

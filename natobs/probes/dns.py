@@ -6,21 +6,23 @@ and source port are random. Datagrams that do not repeat identifier and question
 are no answers, and the wait goes on. Refuses to know what is in a message.
 """
 
-import socket
+import contextlib
 from collections.abc import Generator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from natobs.errors import FormatError
-from natobs.probes.connect import connect
-from natobs.probes.dns_question import LARGEST_UDP, Question, Reader
+from natobs.probes.dns_question import LARGEST_UDP, Question
 from natobs.probes.environment import Environment
-from natobs.probes.exchange import Channel, success
+from natobs.probes.exchange import success
 from natobs.probes.farewell import Farewell
+from natobs.probes.fresh import Fresh
 from natobs.probes.model import ExpiredError, Outcome, Prober, Reason, Steps, Target, Wait
-from natobs.probes.progress import FailedError, Progress, concluded
+from natobs.probes.progress import FailedError, Progress
 from natobs.probes.resolve import ResolveError
-from natobs.probes.sockets import open_socket
-from natobs.probes.stamped import NoRouteError, StampedSocket, hold_stamping
+from natobs.probes.stamped import hold_stamping
+from natobs.probes.stream import Stream
+from natobs.probes.stream_prober import StreamProber, timed
 
 _LENGTH = 2
 """Bytes before each message on TCP (RFC 1035, section 4.2.2)."""
@@ -50,35 +52,23 @@ class UdpProber:
         self._target = target
         self._environment = environment
         self._question = question
-        self._lingering: tuple[Channel, Reader] | None = None
-        """The socket of an attempt that timed out, kept for the late answer."""
+        self._fresh: Fresh[bytes] = Fresh(target, environment, LARGEST_UDP)
 
     def attempt(self, number: int) -> Steps:
         target, environment = self._target, self._environment
-        self._settle()
+        self._fresh.settle()
         try:
-            addresses = yield from environment.resolver.resolve(target.host, target.port, target.settings.family)
-            family, peer = addresses[0]
-            fresh = Channel(StampedSocket(open_socket(target.settings, family, socket.SOCK_DGRAM), peer), peer)
+            address = yield from environment.resolver.address(target.host, target.port, target.settings.family, number)
         except ResolveError as error:
             return Outcome(Reason.DNS, str(error))
-        except NoRouteError as error:
-            return Outcome(Reason.NO_ROUTE, str(error))
         query = self._question.message()
         reader = self._question.reader(query)
-        keep = False
         try:
-            answer = yield from fresh.exchange(query, reader.key, reader, self._late)
+            answer = yield from self._fresh.exchange(address, query, reader.key, reader)
         except ExpiredError:
-            keep = True
             if reader.strangers:
                 return Outcome(Reason.DNS, f"{reader.strangers} datagrams came, none of them an answer to the question")
             raise
-        finally:
-            if keep:
-                self._lingering = (fresh, reader)
-            else:
-                fresh.close()
         if isinstance(answer, Outcome):
             return answer
         outcome = success(answer, target, environment)
@@ -88,60 +78,37 @@ class UdpProber:
         return replace(outcome, reason=wrong[0], detail=wrong[1])
 
     def close(self) -> None:
-        if self._lingering is not None:
-            self._lingering[0].close()
-            self._lingering = None
-
-    def _settle(self) -> None:
-        if self._lingering is not None:
-            channel, reader = self._lingering
-            for _ in range(channel.collect_late(reader, LARGEST_UDP)):
-                self._late()
-            self.close()
-
-    def _late(self) -> None:
-        self._environment.notices.late(self._target)
+        self._fresh.close()
 
 
-class TcpProber:
+class TcpProber(StreamProber):
     """Asks one server by TCP, each time on a connection of its own."""
 
     def __init__(self, target: Target, environment: Environment, question: Question, farewell: Farewell) -> None:
-        self._target = target
-        self._resolver = environment.resolver
+        super().__init__(target, environment, farewell)
         self._question = question
-        self._farewell = farewell
-
-    def attempt(self, number: int) -> Steps:
-        progress = Progress()
-        return concluded(progress, self._steps(progress))
-
-    def close(self) -> None:
-        self._farewell.close()
 
     def _steps(self, progress: Progress) -> Generator[Wait, None, None]:
-        target = self._target
-        with progress.phase("resolve", "resolving"):
-            addresses = yield from self._resolver.resolve(target.host, target.port, target.settings.family)
-        opened = yield from connect(target.settings, addresses[0], progress)
-        try:
-            response = yield from self._ask(opened, progress)
-        except BaseException:
-            opened.close()
-            raise
-        self._farewell.leave(opened)
+        opened = yield from self._connect(progress, self._target.host, self._target.port)
+        with contextlib.closing(Stream(opened)) as stream:
+            response = yield from self._ask(stream, progress)
+            self._farewell.leave(stream.detach())
         wrong = self._question.judge(response)
         if wrong is not None:
             raise FailedError(*wrong)
 
-    def _ask(self, opened: socket.socket, progress: Progress) -> Generator[Wait, None, bytes]:
+    def _ask(self, stream: Stream, progress: Progress) -> Generator[Wait, None, bytes]:
         query = self._question.message()
         reader = self._question.reader(query)
-        with progress.phase("first_byte", "waiting for the answer"):
-            opened.send(len(query).to_bytes(_LENGTH, "big") + query)  # a new connection's buffer has room for it
-            begun = yield from _receive(opened, _LENGTH)
-        with progress.phase("transfer", "reading the answer"):
-            response = yield from _receive(opened, int.from_bytes(begun, "big"))
+        progress.doing = "waiting for the answer"
+        yield from stream.send(len(query).to_bytes(_LENGTH, "big") + query)
+        with timed(progress, "first_byte", stream, stream.sent_at):
+            received = yield from _receive(stream, b"", _LENGTH)
+        size = _LENGTH + int.from_bytes(received[:_LENGTH], "big")
+        progress.doing = "reading the answer"
+        with timed(progress, "transfer", stream, stream.received_at):
+            received = yield from _receive(stream, received, size)
+        response = received[_LENGTH:size]
         try:
             key, _response = reader(response)
         except FormatError as error:
@@ -151,15 +118,11 @@ class TcpProber:
         return response
 
 
-def _receive(opened: socket.socket, size: int) -> Generator[Wait, None, bytes]:
-    received = b""
+def _receive(stream: Stream, received: bytes, size: int) -> Generator[Wait, None, bytes]:
+    """Read on until there are so many bytes, or more."""
     while len(received) < size:
-        try:
-            chunk = opened.recv(size - len(received))
-        except BlockingIOError:
-            yield Wait(opened.fileno())
-            continue
-        if not chunk:
+        data = yield from stream.receive()
+        if not data:
             raise FailedError(Reason.RESET, f"the connection was closed after {len(received)} of {size} bytes")
-        received += chunk
+        received += data
     return received

@@ -1,10 +1,11 @@
 """What every prober of one engine shares, and what a kind of probe is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from natobs.probes.model import Notices, Prober, Target
 from natobs.probes.resolve import Resolver
+from natobs.wire.token import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +15,25 @@ class Environment:
     Args:
         resolver: names to addresses.
         notices: where it reports what belongs to no attempt under way.
+        tokens: by which packets are known on their way.
     """
 
     resolver: Resolver
     notices: Notices
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+class Unnoticed:
+    """Notices that nobody reads."""
+
+    def late(self, target: Target) -> None:
+        """Nothing."""
+
+    def clock_reject(self, target: Target) -> None:
+        """Nothing."""
+
+    def observed(self, target: Target, address: str) -> None:
+        """Nothing."""
 
 
 class Kind(Protocol):

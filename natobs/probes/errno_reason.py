@@ -20,7 +20,7 @@ _REASONS = {
 }
 
 
-def outcome_of(error: OSError, icmp: IcmpError | None = None) -> Outcome:
+def outcome_of(error: OSError, icmp: IcmpError | None = None, peer: str = "") -> Outcome:
     """The outcome of an attempt that ended with an error of the kernel.
 
     Args:
@@ -29,9 +29,12 @@ def outcome_of(error: OSError, icmp: IcmpError | None = None) -> Outcome:
             destination refused, or that the packet was too big, is an answer from the way (unreachable: for example
             ENETUNREACH, and EACCES, ENOPROTOOPT and EPROTO of ICMPv6); without, ENETUNREACH is this host's own
             routing (no route).
+        peer: the address that was asked, in numeric form: only its own ICMP error is a refusal; a firewall that says
+            "port unreachable" in its place is on the way.
     """
     reason = _REASONS.get(error.errno or 0, Reason.LOCAL)
-    if icmp is not None and reason not in (Reason.REFUSED, Reason.MTU):
-        reason = Reason.UNREACHABLE
+    if icmp is not None:
+        refused = reason is Reason.REFUSED and icmp.sender == peer
+        reason = reason if refused or reason is Reason.MTU else Reason.UNREACHABLE
     sender = f", said by {icmp.sender} (ICMP type {icmp.type} code {icmp.code})" if icmp else ""
     return Outcome(reason, f"{error.strerror or error}{sender}", icmp=icmp)

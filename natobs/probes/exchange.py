@@ -8,8 +8,9 @@ tells whose answer it is.
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from natobs.errors import FormatError
 from natobs.probes import clocks
@@ -35,8 +36,7 @@ Read = Callable[[bytes], tuple[Key, T]]
 """Reads a datagram: its key, and what it says. FormatError where it is no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
+class Answer(msgspec.Struct, Generic[T], frozen=True):
     """The matching answer.
 
     Args:
@@ -130,8 +130,14 @@ class Channel:
         Raises:
             OSError: the packet was not sent, or the socket failed otherwise.
         """
+        start = clocks.now()
         try:
-            found = yield from self._exchange(payload, key, read, late)
+            self._send(payload)
+            found: Answer[T] | Outcome | None = self._refused(self.stamped.read_stamp(), payload)
+            wait = Wait(self.stamped.fileno())
+            while found is None:
+                yield wait
+                found = self._look(payload, key, read, late, start)
         except (ExpiredError, GeneratorExit):
             self.owed.append(key)
             self.failed = True
@@ -143,33 +149,24 @@ class Channel:
             self.failed = True
         return found
 
-    def _exchange(
-        self, payload: bytes, key: Key, read: Read[T], late: Callable[[], None]
-    ) -> Generator[Wait, None, Answer[T] | Outcome]:
-        stamped, size = self.stamped, len(payload) + timestamps.CONTROL_BYTES
-        start = clocks.now()
-        self._send(payload)
-        early = self._refused(stamped.read_stamp(), payload)
-        if early is not None:
-            return early
-        wait = Wait(stamped.fileno())
-        while True:
-            yield wait
-            for _ in range(_MOST_READ):
-                try:
-                    found = self._next(read, size)
-                except OSError as failure:
-                    outcome = self._after_error(failure, payload)
-                    if outcome is not None:
-                        return outcome
-                    break
-                if found is None:
-                    continue
-                came, said, received = found
-                if came == key:
-                    return self._answer(said, received, start)
-                if self._is_late(came):
-                    late()
+    def _look(
+        self, payload: bytes, key: Key, read: Read[T], late: Callable[[], None], start: clocks.Moment
+    ) -> Answer[T] | Outcome | None:
+        """Read what has come; None where the answer is not among it."""
+        size = len(payload) + timestamps.CONTROL_BYTES
+        for _ in range(_MOST_READ):
+            try:
+                found = self._next(read, size)
+            except OSError as failure:
+                return self._after_error(failure, payload)
+            if found is None:
+                continue
+            came, said, received = found
+            if came == key:
+                return self._answer(said, received, start)
+            if self._is_late(came):
+                late()
+        return None
 
     def _send(self, payload: bytes) -> None:
         try:
@@ -196,7 +193,7 @@ class Channel:
         start = self._compared_from
         for error, quoted in errors:
             if payload[start:].startswith(quoted[start : len(payload)]):
-                return _refusal(error)
+                return _refusal(error, self.peer[0])
         return None
 
     def _answer(self, said: T, received: int | None, start: clocks.Moment) -> Answer[T]:
@@ -240,9 +237,9 @@ def success(
     return Outcome(rtt=(nanoseconds - residence) / _SECOND, clock=answer.clock, observed=observed)
 
 
-def _refusal(error: ExtendedError) -> Outcome:
+def _refusal(error: ExtendedError, peer: str) -> Outcome:
     failure = OSError(error.errno, os.strerror(error.errno))
     if error.origin not in (timestamps.ORIGIN_ICMP, timestamps.ORIGIN_ICMP6):
         return outcome_of(failure)
     mtu = error.info if (error.origin, error.type, error.code) in _MTU_ERRORS else 0
-    return outcome_of(failure, IcmpError(error.type, error.code, error.offender, mtu))
+    return outcome_of(failure, IcmpError(error.type, error.code, error.offender, mtu), peer)

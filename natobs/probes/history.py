@@ -9,7 +9,7 @@ from array import array
 from dataclasses import dataclass
 
 from natobs.config import Prefix
-from natobs.probes.model import Attempt, Target
+from natobs.probes.model import Attempt, PathState, Target
 
 _ROUND_TRIPS = 60
 _MOST_PENDING = 16
@@ -39,6 +39,43 @@ class Row:
     address: str
 
 
+class LastHour:
+    """First attempts of the last hour, to five minutes, and those of them that succeeded at once."""
+
+    __slots__ = ("_slot", "_succeeded", "_tried")
+
+    def __init__(self) -> None:
+        self._tried = array("I", [0] * _SLOTS)
+        self._succeeded = array("I", [0] * _SLOTS)
+        self._slot = 0
+
+    def add(self, attempt: Attempt, now: float) -> None:
+        """Take note of an attempt; retries are passed over.
+
+        Args:
+            attempt: it has ended.
+            now: monotonic seconds.
+        """
+        self._turn(now)
+        if not attempt.number:
+            self._tried[self._slot % _SLOTS] += 1
+            self._succeeded[self._slot % _SLOTS] += attempt.outcome.success and not attempt.outcome.syn_retransmits
+
+    def sums(self, now: float) -> tuple[int, int]:
+        """How many there were, and how many of them succeeded at once."""
+        self._turn(now)
+        return sum(self._tried), sum(self._succeeded)
+
+    def _turn(self, now: float) -> None:
+        """Forget the slots of five minutes that are more than an hour old."""
+        slot = int(now // _SLOT_SECONDS)
+        if slot == self._slot:
+            return
+        for passed in range(max(self._slot + 1, slot - _SLOTS + 1), slot + 1):
+            self._tried[passed % _SLOTS] = self._succeeded[passed % _SLOTS] = 0
+        self._slot = max(self._slot, slot)
+
+
 class History:
     """One target's recent past."""
 
@@ -46,6 +83,7 @@ class History:
         self.target = target
         self.latest: Attempt | None = None
         self.path_mtu: int | None = None
+        self.path_state: PathState | None = None
         self.certificate_expiry: float | None = None
         self.unexpected: bool | None = None
         """Whether the latest attempt was seen under an address that is not reserved; None while that is unknown."""
@@ -53,9 +91,7 @@ class History:
         self._pending: set[str] = set()
         self._round_trips = array("f")
         self._next_round_trip = 0
-        self._tried = array("I", [0] * _SLOTS)
-        self._succeeded = array("I", [0] * _SLOTS)
-        self._slot = 0
+        self._hour = LastHour()
 
     @property
     def failing(self) -> bool:
@@ -78,14 +114,13 @@ class History:
         outcome = attempt.outcome
         if outcome.path_mtu is not None:
             self.path_mtu = outcome.path_mtu
+        if outcome.path_state is not None:
+            self.path_state = outcome.path_state
         if outcome.certificate_expiry is not None:
             self.certificate_expiry = outcome.certificate_expiry
         if outcome.rtt is not None:
             self._add_round_trip(outcome.rtt)
-        self._turn(now)
-        if not attempt.number:
-            self._tried[self._slot % _SLOTS] += 1
-            self._succeeded[self._slot % _SLOTS] += outcome.success and not outcome.syn_retransmits
+        self._hour.add(attempt, now)
         allowed = self.target.settings.expect.addresses
         if outcome.observed is not None:
             self._address = outcome.observed[0]
@@ -106,9 +141,8 @@ class History:
 
     def row(self, now: float) -> Row:
         """What a person sees."""
-        self._turn(now)
         median = statistics.median(self._round_trips) if self._round_trips else None
-        return Row(self.target, self.latest, median, sum(self._tried), sum(self._succeeded), self._address)
+        return Row(self.target, self.latest, median, *self._hour.sums(now), self._address)
 
     def _add_round_trip(self, seconds: float) -> None:
         if len(self._round_trips) < _ROUND_TRIPS:
@@ -116,13 +150,6 @@ class History:
         else:
             self._round_trips[self._next_round_trip] = seconds
         self._next_round_trip = (self._next_round_trip + 1) % _ROUND_TRIPS
-
-    def _turn(self, now: float) -> None:
-        """Forget the slots of five minutes that are more than an hour old."""
-        slot = int(now // _SLOT_SECONDS)
-        for passed in range(max(self._slot + 1, slot - _SLOTS + 1), slot + 1):
-            self._tried[passed % _SLOTS] = self._succeeded[passed % _SLOTS] = 0
-        self._slot = max(self._slot, slot)
 
 
 def _within(address: str, allowed: tuple[Prefix, ...]) -> bool:

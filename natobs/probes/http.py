@@ -9,12 +9,10 @@ is a new connection through the NAT.
 
 import contextlib
 import ssl
-import time
 from collections.abc import Generator
 
 from natobs import __version__
 from natobs.errors import ConfigError, FormatError
-from natobs.probes.connect import connect
 from natobs.probes.environment import Environment
 from natobs.probes.expectation import Expectation
 from natobs.probes.farewell import Farewell
@@ -22,9 +20,10 @@ from natobs.probes.http1 import Http1
 from natobs.probes.http2 import Http2
 from natobs.probes.http_exchange import Answer, Exchange, Request
 from natobs.probes.location import Location, of_target
-from natobs.probes.model import Prober, Reason, Steps, Target, Wait
-from natobs.probes.progress import FailedError, Progress, concluded
+from natobs.probes.model import Prober, Reason, Target, Wait
+from natobs.probes.progress import FailedError, Progress
 from natobs.probes.stream import Stream
+from natobs.probes.stream_prober import StreamProber, timed
 from natobs.probes.trust import Contexts, handshake, server_name
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -44,12 +43,9 @@ class HttpKind:
         return _HttpProber(target, environment, self._contexts, self._farewell)
 
 
-class _HttpProber:
+class _HttpProber(StreamProber):
     def __init__(self, target: Target, environment: Environment, contexts: Contexts, farewell: Farewell) -> None:
-        self._target = target
-        self._settings = target.settings
-        self._resolver = environment.resolver
-        self._farewell = farewell
+        super().__init__(target, environment, farewell)
         self._expectation = Expectation(target.settings)
         self._start = of_target(target.host, target.port, target.settings.http.path, tls=target.settings.http.tls)
         self._name = target.settings.tls.server_name or target.host
@@ -62,13 +58,6 @@ class _HttpProber:
                 codec(self._request(self._start))
         except ValueError as error:
             raise ConfigError(f"probe {target.settings.name}: a request that HTTP does not allow: {error}") from error
-
-    def attempt(self, number: int) -> Steps:
-        progress = Progress()
-        return concluded(progress, self._steps(progress))
-
-    def close(self) -> None:
-        self._farewell.close()
 
     def _steps(self, progress: Progress) -> Generator[Wait, None, None]:
         place, seen = self._start, [self._start]
@@ -91,9 +80,7 @@ class _HttpProber:
             self._expectation.reserved(address)
 
     def _ask(self, place: Location, progress: Progress) -> Generator[Wait, None, Answer]:
-        with progress.phase("resolve", f"resolving {place.host}"):
-            addresses = yield from self._resolver.resolve(place.host, place.port, self._settings.family)
-        opened = yield from connect(self._settings, addresses[0], progress)
+        opened = yield from self._connect(progress, place.host, place.port)
         with contextlib.closing(Stream(opened)) as stream:
             exchange: Exchange
             if place.scheme == "https":
@@ -113,13 +100,13 @@ class _HttpProber:
 
     def _first_byte(self, stream: Stream, exchange: Exchange, progress: Progress) -> Generator[Wait, None, None]:
         """Until the head of the final answer is there: HTTP/2 sends its settings before, HTTP/1.1 may send 1xx."""
-        with _timed(progress, "first_byte", stream, stream.sent_at):
+        with timed(progress, "first_byte", stream, stream.sent_at):
             while not exchange.answer.status:
                 yield from self._take(stream, exchange)
 
     def _transfer(self, stream: Stream, exchange: Exchange, progress: Progress) -> Generator[Wait, None, None]:
         progress.doing = "reading the answer"
-        with _timed(progress, "transfer", stream, stream.received_at):
+        with timed(progress, "transfer", stream, stream.received_at):
             while not exchange.answer.complete:
                 yield from self._take(stream, exchange)
 
@@ -146,17 +133,6 @@ class _HttpProber:
             headers |= {name.lower(): value for name, value in self._settings.http.headers.items()}
             authority = headers.pop("host", authority)
         return Request(self._settings.http.method, place.scheme, authority, place.path, tuple(headers.items()))
-
-
-@contextlib.contextmanager
-def _timed(progress: Progress, phase: str, stream: Stream, begun: float) -> Generator[None, None, None]:
-    """A phase that ends when its last bytes came, or, if it fails, now."""
-    try:
-        yield
-    except BaseException:
-        progress.spent(phase, time.monotonic() - begun)
-        raise
-    progress.spent(phase, stream.received_at - begun)
 
 
 def _follow(place: Location, text: str) -> Location:

@@ -16,7 +16,7 @@ from natobs.probes.model import Outcome, Prober, Reason, Steps, Target
 from natobs.probes.resolve import Address, ResolveError
 from natobs.probes.rotation import Rotation
 from natobs.probes.sockets import open_socket
-from natobs.probes.stamped import NoRouteError, StampedSocket, hold_stamping
+from natobs.probes.stamped import StampedSocket, hold_stamping
 from natobs.wire import icmp
 from natobs.wire.token import SIZE, Tokens
 
@@ -47,12 +47,9 @@ class IcmpKind:
     name = "icmp"
     default_port = 0
 
-    def __init__(self) -> None:
-        self._tokens = Tokens()
-
     def open(self, target: Target, environment: Environment) -> Prober:
         hold_stamping()
-        return IcmpProber(target, environment, self._tokens)
+        return IcmpProber(target, environment, environment.tokens)
 
 
 class IcmpProber:
@@ -83,17 +80,16 @@ class IcmpProber:
     def attempt(self, number: int) -> Steps:
         target, environment = self._target, self._environment
         try:
-            addresses = yield from environment.resolver.resolve(target.host, 0, target.settings.family)
-            channel = self._rotation.next(addresses[0])
+            address = yield from environment.resolver.address(target.host, 0, target.settings.family, number)
+            channel = self._rotation.next(address)
         except ResolveError as error:
             return Outcome(Reason.DNS, str(error))
-        except NoRouteError as error:
-            return Outcome(Reason.NO_ROUTE, str(error))
         except PrivilegeError as error:
             return Outcome(Reason.LOCAL, str(error))
         self._sequence = (self._sequence + 1) % _NUMBERS
         data = (self._tokens.next() + self._rest)[: self._size]
-        request = icmp.encode_request(self._version, icmp.Echo(self._identifier, self._sequence, data))
+        echo = icmp.Echo(self._identifier, self._sequence, data)
+        request = icmp.encode_request(self._version, echo, summed=self._raw)
         answer = yield from channel.exchange(request, _key(self._sequence, data), self.read, self._rotation.late)
         return answer if isinstance(answer, Outcome) else success(answer, target, environment)
 

@@ -1,12 +1,16 @@
 """What a probe is asked to do, and what came of it.
 
-Knows the words; refuses to know sockets, schedules and metrics.
+Knows the words; refuses to know sockets, schedules and metrics. What each attempt
+makes anew is a msgspec struct: a frozen dataclass takes twenty times as long.
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Protocol
+
+import msgspec
 
 from natobs.probe_config import ProbeSettings
 
@@ -30,6 +34,19 @@ class Reason(Enum):
     LOCAL = "local"  # anything else that went wrong on this host
 
 
+class PathState(Enum):
+    """What becomes of packets of full size, best first. A closed set: each is the value of a label."""
+
+    CLEAN = "clean"  # they pass and come back
+    PACKET_TOO_BIG = "packet_too_big"  # an ICMP error, or this host's own interface, says how much passes
+    FRAGMENTED = "fragmented"  # they pass, and their answers come back in pieces
+    KNOWN = "known"  # they vanish; TCP passes, since this host has learnt how much does
+    UDP_ONLY = "udp_only"  # they vanish by UDP, while TCP's pass
+    CLAMPED = "clamped"  # they vanish; TCP passes, since somebody on the way lowers its segment size
+    SILENT = "silent"  # they vanish, and TCP did not tell whether it hangs
+    BLACK_HOLE = "black_hole"  # they vanish, and TCP hangs
+
+
 class Clock(Enum):
     """Whose clock measured the round trip, best first."""
 
@@ -39,8 +56,7 @@ class Clock(Enum):
     USERSPACE = "userspace"  # the program's own: includes its waiting for a CPU
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, dict=True):
     """One destination of one probe definition.
 
     Args:
@@ -53,15 +69,14 @@ class Target:
     host: str
     port: int = 0
 
-    @property
+    @cached_property
     def name(self) -> str:
         """As it is shown and labelled: ``host``, ``host:port`` or ``[v6]:port``."""
         host = f"[{self.host}]" if ":" in self.host and self.port else self.host
         return f"{host}:{self.port}" if self.port else host
 
 
-@dataclass(frozen=True, slots=True)
-class IcmpError:
+class IcmpError(msgspec.Struct, frozen=True):
     """An ICMP error that the kernel handed to the socket (IP_RECVERR).
 
     Args:
@@ -77,8 +92,7 @@ class IcmpError:
     mtu: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What came of one attempt.
 
     Args:
@@ -90,6 +104,7 @@ class Outcome:
         phases: name to seconds, in order: ``resolve``, ``connect``, ``tls``, ``first_byte``, ``transfer``.
         observed: the public address and port that the other side saw.
         path_mtu: the largest IP packet that passes unfragmented, in bytes.
+        path_state: what becomes of packets of full size.
         syn_retransmits: how often the SYN was sent again.
         icmp: the ICMP error that ended the attempt.
         certificate_expiry: end of the validity of the server's certificate, in seconds since the epoch.
@@ -99,9 +114,10 @@ class Outcome:
     detail: str = ""
     rtt: float | None = None
     clock: Clock | None = None
-    phases: Mapping[str, float] = field(default_factory=dict)
+    phases: Mapping[str, float] = msgspec.field(default_factory=dict)
     observed: tuple[str, int] | None = None
     path_mtu: int | None = None
+    path_state: PathState | None = None
     syn_retransmits: int = 0
     icmp: IcmpError | None = None
     certificate_expiry: float | None = None
@@ -112,8 +128,7 @@ class Outcome:
         return self.reason is None
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """Identity of the span that an attempt is exported as.
 
     Args:
@@ -125,8 +140,7 @@ class Trace:
     span_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One attempt and its outcome, as it is reported.
 
     Args:
@@ -137,6 +151,8 @@ class Attempt:
         lag: how much later than planned it began, in seconds.
         outcome: what came of it.
         pair: joins the two attempts of a pair; 0 for one that has no other.
+        companion: whether it is the one of the pair that took the path without the NAT. It is no attempt of the plan
+            and of no objective: only the difference of the two counts.
         trace: of its span; None where it has none.
     """
 
@@ -148,10 +164,10 @@ class Attempt:
     outcome: Outcome
     pair: int = 0
     trace: Trace | None = None
+    companion: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """What a running attempt waits for: one of its descriptors becoming readable (or writable), or the time limit.
 
     Args:
@@ -198,3 +214,29 @@ class Prober(Protocol):
 
     def close(self) -> None:
         """Give back every descriptor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A prober and its companion, which probes the same target over the path without the NAT.
+
+    To all but the engine it is the prober itself.
+
+    Args:
+        through: the prober.
+        companion: the other one, never retried.
+        companion_target: what the companion probes, with its own time limit.
+    """
+
+    through: Prober
+    companion: Prober
+    companion_target: Target
+
+    def attempt(self, number: int) -> Steps:
+        """Begin an attempt through the NAT."""
+        return self.through.attempt(number)
+
+    def close(self) -> None:
+        """Close both."""
+        self.through.close()
+        self.companion.close()

@@ -18,10 +18,11 @@ from collections.abc import Iterable
 
 from natobs.errors import FormatError
 from natobs.probe_config import ProbeSettings
+from natobs.probes import arrival
 from natobs.probes.errno_reason import outcome_of
 from natobs.probes.model import IcmpError, Outcome
 from natobs.probes.resolve import Address
-from natobs.probes.sockets import open_socket
+from natobs.probes.sockets import connect, open_socket
 from natobs.wire import stamp, timestamps, token
 
 HEADERS = {socket.AF_INET: 20 + 8, socket.AF_INET6: 40 + 8}
@@ -69,6 +70,10 @@ class Datagrams:
         """What another ICMP error, or one of the kernel's own, says."""
         self.newest = 0
         """The number of the newest packet that was answered; they are numbered from 1."""
+        self.arrived = 0.0
+        """When the newest answer came, in seconds of the monotonic clock."""
+        self._peer = destination[0]
+        self._begun = time.monotonic()
         self._sent: dict[bytes, tuple[int, int]] = {}
         """Number and size by token."""
         self._sequence = 0
@@ -79,9 +84,11 @@ class Datagrams:
             self._socket.setsockopt(level, errors, 1)
             with contextlib.suppress(OSError):  # before Linux 4.10
                 self._socket.setsockopt(level, fragments, 1)
+            with contextlib.suppress(OSError):  # before Linux 5.1: no stamps
+                self._socket.setsockopt(socket.SOL_SOCKET, timestamps.SO_TIMESTAMPING_NEW, timestamps.RECEIVE)
             # A round of jumbo frames: an answer must not be lost for want of room here.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-            self._socket.connect(destination)
+            connect(self._socket, destination)
         except BaseException:
             self._socket.close()
             raise
@@ -144,6 +151,7 @@ class Datagrams:
                 if not fragment:
                     answered.append(size)
                 self.newest = max(self.newest, number)
+                self.arrived = arrival.moment(ancillary, self._begun)
         self._read_errors()
         return answered
 
@@ -168,7 +176,7 @@ class Datagrams:
             if self.told is None or error.info < self.told.mtu:
                 self.told = IcmpError(error.type, error.code, error.offender, error.info)
         elif self.failure is None:
-            self.failure = outcome_of(OSError(error.errno, os.strerror(error.errno)), icmp)
+            self.failure = outcome_of(OSError(error.errno, os.strerror(error.errno)), icmp, self._peer)
 
 
 def _fragment(ancillary: timestamps.Ancillary) -> int:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from natobs.probes.engine import Engine
-from natobs.probes.environment import Environment
+from natobs.probes.environment import Environment, Unnoticed
 from natobs.probes.model import Attempt, Target
 from natobs.probes.plan import Plan
 from natobs.probes.registry import KindByName
@@ -16,19 +16,6 @@ from natobs.probes.resolve import Resolver
 _RESOLVE_SECONDS = 60.0
 _RATE = 1e6
 """Nobody plans here: whoever calls decides how many attempts there are."""
-
-
-class Unnoticed:
-    """Notices that nobody reads."""
-
-    def late(self, target: Target) -> None:
-        """Nothing."""
-
-    def clock_reject(self, target: Target) -> None:
-        """Nothing."""
-
-    def observed(self, target: Target, address: str) -> None:
-        """Nothing."""
 
 
 def run(

@@ -9,8 +9,9 @@ synchronise).
 
 import heapq
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import NamedTuple
 
 from natobs.errors import ConfigError
 
@@ -19,8 +20,7 @@ BURST_SECONDS = 0.05
 most the span and this, times the rate."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Due:
+class Due(NamedTuple):
     """An attempt that is due.
 
     Args:
@@ -39,37 +39,31 @@ class Plan:
     """The beats of all targets.
 
     Args:
-        intervals: seconds between the first attempts at each target.
+        intervals: seconds between the first attempts at each target, whose index is its place in this.
         rate: attempts a second over all targets, retries included.
         start: now; the first beats fall into the first interval after it.
-        chance: where phases come from.
+        chance: where phases come from, and the order within a pair.
+        skipped: beats that were skipped after suspensions.
+        paired: indexes of targets whose first attempts are two: each takes the rate of two.
 
     Raises:
         ConfigError: the first attempts alone exceed the rate.
     """
 
-    intervals: Sequence[float]
+    intervals: InitVar[Sequence[float]]
     rate: float
     start: float
     chance: random.Random = field(default_factory=random.Random)
     skipped: int = 0
+    paired: set[int] = field(default_factory=set)
+    _intervals: dict[int, float] = field(default_factory=dict)
     _heap: list[Due] = field(default_factory=list)
     _tokens: float = 0.0
     _refilled: float = 0.0
 
-    def __post_init__(self) -> None:
-        needed = sum(1 / interval for interval in self.intervals)
-        if needed > self.rate:
-            raise ConfigError(f"the probes make {needed:.1f} attempts a second; prober.max_rate allows {self.rate:g}")
-        groups: dict[float, list[int]] = {}
-        for target, interval in enumerate(self.intervals):
-            groups.setdefault(interval, []).append(target)
-        for interval, targets in groups.items():
-            self.chance.shuffle(targets)
-            for place, target in enumerate(targets):
-                phase = (place + self.chance.random()) / len(targets)
-                self._heap.append(Due(self.start + phase * interval, target))
-        heapq.heapify(self._heap)
+    def __post_init__(self, intervals: Sequence[float]) -> None:
+        check_rate(intervals, self.rate)
+        self._add(dict(enumerate(intervals)), self.start)
         self._tokens, self._refilled = self._most_tokens, self.start
 
     @property
@@ -86,20 +80,48 @@ class Plan:
         begun: list[Due] = []
         while self._heap and self._heap[0].time <= now and self._tokens >= 1:
             attempt = heapq.heappop(self._heap)
-            if attempt.number == 0:
-                interval = self.intervals[attempt.target]
+            if attempt.number == 0 and attempt.target in self._intervals:
+                interval = self._intervals[attempt.target]
                 missed = int((now - attempt.time) // interval)
                 self.skipped += missed
                 heapq.heappush(self._heap, Due(attempt.time + (missed + 1) * interval, attempt.target))
                 if missed:
                     continue  # a suspension: the next beat keeps its phase, and nothing is made up for
-            self._tokens -= 1
+            self._tokens -= 2 if not attempt.number and attempt.target in self.paired else 1
             begun.append(attempt)
         return begun
 
+    def change(self, removed: Collection[int], added: Mapping[int, float], now: float) -> None:
+        """Forget some targets and take others in; those that stay keep their beats and their retries.
+
+        Args:
+            removed: indexes of targets.
+            added: indexes that were never in use, to the seconds between first attempts; the rate is the caller's
+                affair, see :func:`check_rate`.
+            now: the first beats of new targets fall into the first interval after it.
+        """
+        if removed:
+            self._heap = [due for due in self._heap if due.target not in removed]
+            for target in removed:
+                self._intervals.pop(target, None)
+        self._add(added, now)
+
     def again(self, target: int, number: int, time: float) -> None:
-        """Plan a retry."""
+        """Plan one attempt beside the beats: a retry, or the only one of a target that has no beats."""
         heapq.heappush(self._heap, Due(time, target, number))
+
+    def _add(self, added: Mapping[int, float], now: float) -> None:
+        """Spread the beats of new targets over their intervals."""
+        self._intervals.update(added)
+        groups: dict[float, list[int]] = {}
+        for target, interval in added.items():
+            groups.setdefault(interval, []).append(target)
+        for interval, targets in groups.items():
+            self.chance.shuffle(targets)
+            for place, target in enumerate(targets):
+                phase = (place + self.chance.random()) / len(targets)
+                self._heap.append(Due(now + phase * interval, target))
+        heapq.heapify(self._heap)
 
     @property
     def _most_tokens(self) -> float:
@@ -108,3 +130,14 @@ class Plan:
     def _refill(self, now: float) -> None:
         self._tokens = min(self._most_tokens, self._tokens + max(0.0, now - self._refilled) * self.rate)
         self._refilled = now
+
+
+def check_rate(intervals: Iterable[float], rate: float) -> None:
+    """Whether first attempts alone stay within the rate.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    needed = sum(1 / interval for interval in intervals)
+    if needed > rate:
+        raise ConfigError(f"the probes make {needed:.1f} attempts a second; prober.max_rate allows {rate:g}")

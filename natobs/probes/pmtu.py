@@ -12,13 +12,13 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 
-from natobs.errors import ConfigError
 from natobs.probes import mtu_connection
 from natobs.probes.environment import Environment
-from natobs.probes.model import ExpiredError, IcmpError, Outcome, Prober, Reason, Steps, Target, Wait
+from natobs.probes.model import ExpiredError, IcmpError, Outcome, PathState, Prober, Reason, Steps, Target, Wait
 from natobs.probes.mtu_connection import Connection, Evidence, Fate
 from natobs.probes.mtu_datagrams import Datagrams
 from natobs.probes.mtu_search import Search
+from natobs.probes.payload import size_of
 from natobs.probes.resolve import Address, ResolveError
 from natobs.wire import stamp
 
@@ -37,12 +37,7 @@ class PmtuKind:
     default_port = stamp.PORT
 
     def open(self, target: Target, environment: Environment) -> Prober:
-        size = target.settings.payload_bytes
-        if 0 < size < stamp.PADDED_SIZE:
-            raise ConfigError(
-                f"probe {target.settings.name}: payload_bytes is {size}; the smallest datagram of the kind pmtu "
-                f"has {stamp.PADDED_SIZE}"
-            )
+        size_of(target.settings, stamp.PADDED_SIZE, "a datagram of the kind pmtu")
         return PmtuProber(target, environment)
 
 
@@ -56,12 +51,12 @@ class PmtuProber:
         """Of the address probed last."""
 
     def attempt(self, number: int) -> Steps:
-        target = self._target
+        target, resolver = self._target, self._environment.resolver
+        deadline = time.monotonic() + target.settings.timeout_seconds
         try:
-            addresses = yield from self._environment.resolver.resolve(target.host, target.port, target.settings.family)
+            address = yield from resolver.address(target.host, target.port, target.settings.family, number)
         except ResolveError as error:
             return Outcome(Reason.DNS, str(error))
-        address = addresses[0]
         with (
             closing(Datagrams(target.settings, address)) as datagrams,
             closing(_Attempt(target, address, datagrams, self._known.get(address))) as attempt,
@@ -73,7 +68,11 @@ class PmtuProber:
                     raise
             if attempt.search.low:
                 self._known = {address: attempt.search}
-            return attempt.outcome()
+            outcome = attempt.outcome()
+            late = datagrams.arrived - deadline
+            if outcome.success and late > 0:  # the engine was held up
+                return Outcome(Reason.LATE, f"the answer came {late:.3f} s after the time limit")
+            return outcome
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -122,7 +121,7 @@ class _Attempt:
         """What is known by now, in words."""
         search, datagrams = self.search, self._datagrams
         if search.clean:
-            return Outcome(path_mtu=search.full)
+            return Outcome(path_mtu=search.full, path_state=PathState.CLEAN)
         if not search.low:
             assert datagrams.failure is not None  # else the time limit has ended the attempt
             return datagrams.failure
@@ -132,15 +131,18 @@ class _Attempt:
         size = f"packets of {search.full} bytes do not pass, {found}"
         told = self._believed(datagrams.told)
         if told is not None:
-            state = f"packet too big: {size}, as {told.sender} says"
+            state, words = PathState.PACKET_TOO_BIG, f"packet too big: {size}, as {told.sender} says"
         elif datagrams.fragment:
-            state = f"fragmented: {size} whole, their answers come in fragments of {datagrams.fragment}"
+            words = f"fragmented: {size} whole, their answers come in fragments of {datagrams.fragment}"
+            state = PathState.FRAGMENTED
         elif datagrams.local_limit < search.full:
-            state = f"packet too big: {size}, this host's interface takes {datagrams.local_limit}"
+            words = f"packet too big: {size}, this host's interface takes {datagrams.local_limit}"
+            state = PathState.PACKET_TOO_BIG
         else:
             evidence = Evidence(Fate.UNKNOWN) if self._connection is None else self._connection.evidence()
-            state = _silent(size, search, evidence)
-        return Outcome(Reason.MTU, state, path_mtu=search.low if search.settled else None, icmp=told)
+            state, words = _silent(size, search, evidence)
+        mtu = search.low if search.settled else None
+        return Outcome(Reason.MTU, words, path_mtu=mtu, path_state=state, icmp=told)
 
     def _tcp_may_tell(self) -> bool:
         connection = self._connection
@@ -197,20 +199,20 @@ class _Attempt:
             steps.close()
 
 
-def _silent(size: str, search: Search, evidence: Evidence) -> str:
+def _silent(size: str, search: Search, evidence: Evidence) -> tuple[PathState, str]:
     """The state where what is too big vanishes, by what TCP shows."""
     if evidence.fate is Fate.STUCK:
-        return (
+        return PathState.BLACK_HOLE, (
             f"black hole: {size}, no ICMP error comes, and TCP hangs "
             f"({evidence.unacked} segments unacknowledged, {evidence.retransmits} sent again)"
         )
     if evidence.fate is Fate.UNKNOWN:
-        return f"silent: {size}, and no ICMP error comes; TCP did not tell whether it hangs too"
+        return PathState.SILENT, f"silent: {size}, and no ICMP error comes; TCP did not tell whether it hangs too"
     if evidence.packet >= search.full:
-        return f"UDP only: {size} by UDP, but TCP's do"
+        return PathState.UDP_ONLY, f"UDP only: {size} by UDP, but TCP's do"
     if evidence.clamped:
-        return (
+        return PathState.CLAMPED, (
             f"clamped: {size}, and no ICMP error comes; TCP passes, since its segments were lowered "
             f"from {evidence.offered} to {evidence.used} bytes"
         )
-    return f"known: {size}; TCP passes, since this host has learnt that {evidence.packet} bytes do"
+    return PathState.KNOWN, f"known: {size}; TCP passes, since this host has learnt that {evidence.packet} bytes do"

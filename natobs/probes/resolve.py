@@ -3,6 +3,7 @@
 Knows getaddrinfo(3); refuses to know what is then done with an address.
 """
 
+import functools
 import os
 import socket
 import threading
@@ -48,7 +49,7 @@ class Resolver:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._questions: SimpleQueue[_Lookup | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -66,10 +67,8 @@ class Resolver:
         Raises:
             ResolveError: there is none.
         """
-        literal = _literal(host, port)
+        literal = _literal(host, port, family)
         if literal is not None:
-            if _FAMILIES[family] not in {socket.AF_UNSPEC, literal[0]}:
-                raise ResolveError(f"{host} is no {family} address")
             return [literal]
         key = (host, port, family)
         with self._lock:
@@ -81,6 +80,21 @@ class Resolver:
         if lookup.error:
             raise ResolveError(lookup.error)
         return lookup.addresses
+
+    def address(self, host: str, port: int, family: str, number: int) -> Generator[Wait, None, Address]:
+        """The address for one attempt: the first one, and for each retry the next; as :meth:`resolve` otherwise.
+
+        Args:
+            host: name or address.
+            port: is handed through.
+            family: ``any``, ``ipv4`` or ``ipv6``.
+            number: 0 for a first attempt, 1 and up for retries.
+        """
+        literal = _literal(host, port, family)
+        if literal is not None:
+            return literal
+        found = yield from self.resolve(host, port, family)
+        return found[number % len(found)]
 
     def close(self) -> None:
         """Let the threads end; one that hangs in the C library ends with the process."""
@@ -120,20 +134,28 @@ class Resolver:
                 if not lookup.error:
                     if len(self._known) >= _REMEMBERED:
                         self._known.clear()
-                    self._known[lookup.key] = (time.monotonic() + self._seconds, lookup.addresses)
+                    self._known[lookup.key] = (time.monotonic() + self.seconds, lookup.addresses)
                 del self._running[lookup.key]
                 lookup.done = True
                 for descriptor in lookup.waiting:
                     os.eventfd_write(descriptor, 1)
 
 
-def _literal(host: str, port: int) -> Address | None:
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _literal(host: str, port: int, wanted: str) -> Address | None:
+    """An address that needs no resolving; kept, since most targets are given like that.
+
+    Raises:
+        ResolveError: it is of another family than the wanted one.
+    """
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
-            socket.inet_pton(family, host)
+            packed = socket.inet_pton(family, host)
         except OSError:
             continue
-        return family, (host, port)
+        if _FAMILIES[wanted] not in {socket.AF_UNSPEC, family}:
+            raise ResolveError(f"{host} is no {wanted} address")
+        return family, (socket.inet_ntop(family, packed), port)  # written as the kernel writes it
     return None
 
 

@@ -59,8 +59,7 @@ class Rotation(Generic[T]):
         One that failed is opened anew, from the same source port: the address of this host may have changed.
 
         Raises:
-            NoRouteError: the kernel knows no way there.
-            OSError: no socket was to be had.
+            OSError: no socket was to be had, or the kernel knows no way there.
         """
         self.collect_late()
         self._turn = turn = (self._turn + 1) % len(self._channels)

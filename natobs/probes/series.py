@@ -8,11 +8,21 @@ from collections import Counter, deque
 from collections.abc import Iterator
 
 from natobs.catalogue.metrics import probes as metric
-from natobs.catalogue.types import AnySample, HistogramSample, HistogramValue, Metric, Sample
+from natobs.catalogue.types import AnySample, Exemplar, HistogramSample, HistogramValue, Metric, Sample
+from natobs.probe_config import ProbeSettings
 from natobs.probes.model import Attempt, Clock, Target
 
 _TCP_KINDS = frozenset({"tcp", "tls", "http"})
 """Kinds that always send a SYN; the others have a count of retransmissions once there was one."""
+_OUTBOUND_ROWS = (
+    metric.ATTEMPTS,
+    metric.FIRST_ATTEMPT_SUCCESS,
+    metric.RETRIES,
+    metric.SUCCESS,
+    metric.LATE,
+    metric.CLOCK_REJECTS,
+)
+_ACCESS_ROWS = (metric.ACCESS_ATTEMPTS, metric.ACCESS_SUCCESS, metric.LATE, metric.CLOCK_REJECTS)
 _REMEMBERED_ADDRESSES = 32
 """Observations by which an address is still known: with a pool of 8 used at random, one that is in use goes unseen
 for so long in 1.4 % of cases. Also bounds the series."""
@@ -40,15 +50,21 @@ class Histogram:
         self._metric = row
         self._counts = [0] * (len(row.buckets) + 1)
         self._sum = 0.0
+        self._exemplars: dict[int, Exemplar] = {}
 
-    def add(self, value: float) -> None:
-        """Count one value."""
-        self._counts[bisect_left(self._metric.buckets, value)] += 1
+    def add(self, value: float, attempt: Attempt | None = None) -> None:
+        """Count one value; an attempt that is traced becomes the exemplar of its bucket."""
+        place = bisect_left(self._metric.buckets, value)
+        self._counts[place] += 1
         self._sum += value
+        if attempt is not None and attempt.trace is not None:
+            trace, ended = attempt.trace, attempt.started + attempt.seconds
+            self._exemplars[place] = Exemplar(value, trace.trace_id, trace.span_id, ended)
 
-    def sample(self, labels: Labels) -> HistogramSample:
+    def sample(self, labels: tuple[str, ...]) -> HistogramSample:
         """What has been counted."""
-        return self._metric.distribution(HistogramValue(tuple(self._counts), self._sum), *labels)
+        value = HistogramValue(tuple(self._counts), self._sum, self._exemplars.copy())
+        return self._metric.distribution(value, *labels)
 
 
 class Distributions:
@@ -57,35 +73,56 @@ class Distributions:
     def __init__(self) -> None:
         self._duration = Histogram(metric.DURATION)
         self._rtt = Histogram(metric.RTT)
+        self._phases: dict[str, Histogram] = {}
 
     def add(self, attempt: Attempt) -> None:
         """Count one attempt."""
-        self._duration.add(attempt.seconds)
+        self._duration.add(attempt.seconds, attempt)
         outcome = attempt.outcome
+        for phase, seconds in outcome.phases.items():
+            if phase not in self._phases:
+                self._phases[phase] = Histogram(metric.PHASE_DURATION)
+            self._phases[phase].add(seconds, attempt)
         if outcome.rtt is not None and outcome.clock is not Clock.USERSPACE:
-            self._rtt.add(outcome.rtt)
+            self._rtt.add(outcome.rtt, attempt)
 
     def samples(self, labels: Labels) -> Iterator[AnySample]:
         """What has been counted."""
         yield self._duration.sample(labels)
         yield self._rtt.sample(labels)
+        for phase, histogram in self._phases.items():
+            yield histogram.sample((*labels, phase))
+
+
+class AccessDistribution:
+    """The histogram of one label set of access probes."""
+
+    def __init__(self) -> None:
+        self._rtt = Histogram(metric.ACCESS_RTT)
+
+    def add(self, attempt: Attempt) -> None:
+        """Count one attempt."""
+        outcome = attempt.outcome
+        if outcome.rtt is not None and outcome.clock is not Clock.USERSPACE:
+            self._rtt.add(outcome.rtt, attempt)
+
+    def samples(self, labels: Labels) -> Iterator[AnySample]:
+        """What has been counted."""
+        yield self._rtt.sample(labels)
 
 
 class Counters:
-    """The counters of one label set; all but reasons, clocks and addresses exist from the start, with zero."""
+    """The counters of one label set; all but reasons, clocks and addresses exist from the start, with zero.
 
-    def __init__(self, kind: str) -> None:
-        self._counts: Counter[Metric] = Counter(
-            {
-                metric.ATTEMPTS: 0,
-                metric.FIRST_ATTEMPT_SUCCESS: 0,
-                metric.RETRIES: 0,
-                metric.SUCCESS: 0,
-                metric.LATE: 0,
-                metric.CLOCK_REJECTS: 0,
-            }
-        )
-        if kind in _TCP_KINDS:
+    Args:
+        settings: the definition of its targets: with ``access`` nothing of them is in a counter of outbound attempts.
+    """
+
+    def __init__(self, settings: ProbeSettings) -> None:
+        self.access = settings.access
+        rows = _ACCESS_ROWS if settings.access else _OUTBOUND_ROWS
+        self._counts: Counter[Metric] = Counter(dict.fromkeys(rows, 0))
+        if settings.kind in _TCP_KINDS and not settings.access:
             self._counts[metric.SYN_RETRANSMITS] = 0
         self._reasons: Counter[str] = Counter()
         self._clocks: Counter[str] = Counter()
@@ -94,6 +131,13 @@ class Counters:
     def add(self, attempt: Attempt) -> None:
         """Count one attempt."""
         outcome, counts = attempt.outcome, self._counts
+        if outcome.rtt is not None and outcome.clock is not None:
+            self._clocks[outcome.clock.value] += 1
+        if self.access:
+            if not attempt.number:
+                counts[metric.ACCESS_ATTEMPTS] += 1
+                counts[metric.ACCESS_SUCCESS] += outcome.success and not outcome.syn_retransmits
+            return
         counts[metric.RETRIES if attempt.number else metric.ATTEMPTS] += 1
         if outcome.reason is None:
             counts[metric.SUCCESS] += 1
@@ -103,8 +147,6 @@ class Counters:
             self._reasons[outcome.reason.value] += 1
         if outcome.syn_retransmits:
             counts[metric.SYN_RETRANSMITS] += outcome.syn_retransmits
-        if outcome.rtt is not None and outcome.clock is not None:
-            self._clocks[outcome.clock.value] += 1
 
     def count(self, row: Metric) -> None:
         """Count one event that belongs to no attempt."""

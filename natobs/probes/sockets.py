@@ -1,6 +1,7 @@
 """Sockets as a probe definition wants them: source, interface, mark, TTL, DSCP; never blocking.
 
-Knows socket options of ip(7), ipv6(7) and socket(7); refuses to know what is sent.
+Knows socket options of ip(7), ipv6(7) and socket(7), and what connect(2) says to a host's own routing; refuses to
+know what is sent.
 """
 
 import errno
@@ -12,6 +13,8 @@ _SO_MARK = 36
 _IPV6_UNICAST_HOPS = 16
 _IPV6_TCLASS = 67
 _IP_BIND_ADDRESS_NO_PORT = 24
+_FORBIDDEN = frozenset({errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL})
+"""What connect(2) says at once, so that nobody was asked: a route that is unreachable, prohibit or blackhole."""
 _DSCP_SHIFT = 2
 """The two low bits of the TOS octet are ECN (RFC 3168)."""
 
@@ -57,6 +60,25 @@ def open_socket(
         opened.close()
         raise
     return opened
+
+
+def connect(opened: socket.socket, peer: tuple[str, int]) -> None:
+    """Begin to connect to a numeric address; a stream socket goes on by itself.
+
+    Raises:
+        OSError: with ENETUNREACH for every kind of route that leads nowhere, and EADDRNOTAVAIL where no source port is
+            left, whatever the kernel says for that kind of socket.
+    """
+    try:
+        opened.connect(peer)
+    except OSError as error:
+        if error.errno == errno.EINPROGRESS:
+            return
+        if error.errno == errno.EAGAIN:  # datagram sockets that find no port (inet_autobind, net/ipv4/af_inet.c)
+            raise OSError(errno.EADDRNOTAVAIL, "this host has no source port left") from error
+        if error.errno == errno.ENETUNREACH or error.errno in _FORBIDDEN:
+            raise OSError(errno.ENETUNREACH, f"this host has no route to {peer[0]}: {error.strerror}") from error
+        raise
 
 
 def _bind(opened: socket.socket, source: tuple[str, int]) -> None:

@@ -5,13 +5,13 @@ know what the packets mean. One packet is in flight at a time.
 """
 
 import contextlib
-import errno
 import functools
 import os
 import socket
 import time
 
 from natobs.errors import FormatError
+from natobs.probes.sockets import connect
 from natobs.wire import timestamps
 from natobs.wire.timestamps import ExtendedError
 
@@ -23,6 +23,10 @@ _SETTLE_STEP_SECONDS = 0.002
 _MOST_ERRORS = 64
 """Messages read from the error queue at once: bounded, whatever somebody sends."""
 
+_TRUNCATED = int(socket.MSG_TRUNC)
+_ERROR_QUEUE = int(socket.MSG_ERRQUEUE)
+"""Plain numbers: as members of an enumeration they are joined by Python code, for each packet."""
+
 _RECVERR = {
     socket.AF_INET: (socket.IPPROTO_IP, timestamps.IP_RECVERR),
     socket.AF_INET6: (socket.IPPROTO_IPV6, timestamps.IPV6_RECVERR),
@@ -30,12 +34,6 @@ _RECVERR = {
 _PACKET_NUMBERS = 1 << 32
 _FAILED_PACKETS = 1 << 16
 """How far the kernel's count may be ahead of ours: it counts packets that failed to be sent, in some versions."""
-_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL})
-"""What connect(2) of a datagram socket says to routes that are missing, unreachable, prohibit and blackhole."""
-
-
-class NoRouteError(Exception):
-    """This host has no route to the peer, or one that forbids it."""
 
 
 class StampedSocket:
@@ -46,8 +44,7 @@ class StampedSocket:
         peer: numeric address and port; port 0 where the protocol has none.
 
     Raises:
-        NoRouteError: the kernel knows no way to the peer.
-        OSError: connecting failed otherwise.
+        OSError: as :func:`natobs.probes.sockets.connect`.
     """
 
     __slots__ = ("_number", "sent_stamp", "socket")
@@ -61,12 +58,7 @@ class StampedSocket:
             opened.setsockopt(*_RECVERR[opened.family], 1)
             hold_stamping()
             _ask_for_stamps(opened)
-            opened.connect(peer)
-        except OSError as error:
-            opened.close()
-            if error.errno in _NO_ROUTE:
-                raise NoRouteError(f"no route to {peer[0]}: {error.strerror}") from error
-            raise
+            connect(opened, peer)
         except BaseException:
             opened.close()
             raise
@@ -98,7 +90,7 @@ class StampedSocket:
             BlockingIOError: nothing is there.
         """
         data, ancillary, flags, _peer = self.socket.recvmsg(max(size, _SMALLEST_BUFFER), timestamps.CONTROL_BYTES)
-        if flags & socket.MSG_TRUNC:
+        if flags & _TRUNCATED:
             return None
         try:
             return data, timestamps.software_stamp(ancillary)
@@ -118,19 +110,22 @@ class StampedSocket:
         for _ in range(most):
             try:
                 quoted, ancillary, _flags, _peer = self.socket.recvmsg(
-                    _SMALLEST_BUFFER, timestamps.CONTROL_BYTES, socket.MSG_ERRQUEUE
+                    _SMALLEST_BUFFER, timestamps.CONTROL_BYTES, _ERROR_QUEUE
                 )
             except OSError:
                 break  # empty
-            with contextlib.suppress(FormatError):
+            try:
                 found = timestamps.extended_error(ancillary)
-                if found is None:
-                    continue
-                if found.origin != timestamps.ORIGIN_TIMESTAMPING:
-                    errors.append((found, quoted))
-                elif (found.data - self._number) % _PACKET_NUMBERS <= _FAILED_PACKETS:
-                    self._number = found.data
-                    self.sent_stamp = timestamps.software_stamp(ancillary)
+                stamp = timestamps.software_stamp(ancillary)
+            except FormatError:
+                continue
+            if found is None:
+                continue
+            if found.origin != timestamps.ORIGIN_TIMESTAMPING:
+                errors.append((found, quoted))
+            elif (found.data - self._number) % _PACKET_NUMBERS <= _FAILED_PACKETS:
+                self._number = found.data
+                self.sent_stamp = stamp
         return errors
 
     def close(self) -> None:

@@ -14,15 +14,13 @@ import ssl
 import time
 from collections.abc import Generator
 
-from natobs.errors import FormatError
+from natobs.probes import arrival
 from natobs.probes.model import Reason, Wait
 from natobs.probes.progress import FailedError
 from natobs.wire import timestamps
 
 READ_BYTES = 16_384
 """Of one read: what a hostile peer may make this process digest at a time, and the size of a TLS record."""
-
-_NANOSECOND = 1e-9
 
 
 class Stream:
@@ -143,23 +141,8 @@ class Stream:
                 data, ancillary, _flags, _from = self._socket.recvmsg(READ_BYTES, timestamps.CONTROL_BYTES)
             except BlockingIOError:
                 continue
-            self.received_at = self._when(ancillary)
+            self.received_at = arrival.moment(ancillary, self.sent_at)
             return data
-
-    def _when(self, ancillary: timestamps.Ancillary) -> float:
-        """The kernel's stamp on the monotonic clock.
-
-        Both clocks are read now, so only a step between arrival and now can be wrong; the bounds catch most of that.
-        """
-        now, realtime = time.monotonic(), time.time_ns()
-        try:
-            stamp = timestamps.software_stamp(ancillary)
-        except FormatError:
-            stamp = None
-        if stamp is None:
-            return now
-        moment = now - (realtime - stamp) * _NANOSECOND
-        return moment if self.sent_at <= moment <= now else now
 
 
 def explain(error: ssl.SSLError) -> str:

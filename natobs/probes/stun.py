@@ -12,14 +12,16 @@ import ipaddress
 import os
 import socket
 
-from natobs.errors import ConfigError, FormatError
+from natobs.errors import FormatError
 from natobs.probe_config import ProbeSettings
 from natobs.probes.environment import Environment
-from natobs.probes.exchange import Answer, Channel, Key, success
-from natobs.probes.model import ExpiredError, Outcome, Prober, Reason, Steps, Target
+from natobs.probes.exchange import Answer, Key, success
+from natobs.probes.fresh import Fresh
+from natobs.probes.model import Outcome, Prober, Reason, Steps, Target
+from natobs.probes.payload import size_of
 from natobs.probes.resolve import Address, ResolveError
-from natobs.probes.sockets import open_socket
-from natobs.probes.stamped import NoRouteError, StampedSocket, hold_stamping
+from natobs.probes.sockets import connect, open_socket
+from natobs.probes.stamped import hold_stamping
 from natobs.wire import stun
 
 _LONGEST_RESPONSE = 2048
@@ -33,12 +35,7 @@ class StunKind:
     default_port = stun.PORT
 
     def open(self, target: Target, environment: Environment) -> Prober:
-        size = target.settings.payload_bytes or stun.REQUEST_SIZE
-        if size < stun.REQUEST_SIZE:
-            raise ConfigError(
-                f"probe {target.settings.name}: payload_bytes is {size}; a STUN request that is never shorter "
-                f"than its answer has at least {stun.REQUEST_SIZE}"
-            )
+        size = size_of(target.settings, stun.REQUEST_SIZE, "a STUN request that is never shorter than its answer")
         hold_stamping()
         return StunProber(target, environment, size)
 
@@ -50,40 +47,27 @@ class StunProber:
         self._target = target
         self._environment = environment
         self._size = size
-        self._companions = Companions(target.settings, size)
-        self._lingering: Channel | None = None
-        """The socket of an attempt that timed out, kept for the late answer."""
+        self._companions = Companions(target.settings)
+        self._fresh: Fresh[stun.Response] = Fresh(target, environment, _LONGEST_RESPONSE)
 
     def attempt(self, number: int) -> Steps:
         target, environment = self._target, self._environment
-        self._settle()
+        self._notice_companions()
+        self._fresh.settle()
         try:
-            addresses = yield from environment.resolver.resolve(target.host, target.port, target.settings.family)
-            family, peer = addresses[0]
-            fresh = Channel(StampedSocket(open_socket(target.settings, family, socket.SOCK_DGRAM), peer), peer)
+            address = yield from environment.resolver.address(target.host, target.port, target.settings.family, number)
         except ResolveError as error:
             return Outcome(Reason.DNS, str(error))
-        except NoRouteError as error:
-            return Outcome(Reason.NO_ROUTE, str(error))
         transaction = os.urandom(stun.TRANSACTION_SIZE)
+        if not number:
+            self._companions.ask(address)
         request = stun.encode_request(transaction, self._size)
-        try:
-            if not number:
-                self._companions.ask(addresses[0])
-            answer = yield from fresh.exchange(request, transaction, read, self._late)
-        except ExpiredError:
-            self._lingering = fresh
-            raise
-        finally:
-            if self._lingering is not fresh:
-                fresh.close()
+        answer = yield from self._fresh.exchange(address, request, transaction, read)
         self._notice_companions()
         return answer if isinstance(answer, Outcome) else self._outcome(answer)
 
     def close(self) -> None:
-        if self._lingering is not None:
-            self._lingering.close()
-            self._lingering = None
+        self._fresh.close()
         self._companions.close()
 
     def _outcome(self, answer: Answer[stun.Response]) -> Outcome:
@@ -100,18 +84,6 @@ class StunProber:
             return Outcome(Reason.ADDRESS, detail, outcome.rtt, outcome.clock, observed=response.mapped)
         return outcome
 
-    def _settle(self) -> None:
-        """Read what came since the last attempt: answers to the companions, and one that was too late."""
-        self._notice_companions()
-        if self._lingering is not None:
-            for _ in range(self._lingering.collect_late(read, _LONGEST_RESPONSE)):
-                self._late()
-            self._lingering.close()
-            self._lingering = None
-
-    def _late(self) -> None:
-        self._environment.notices.late(self._target)
-
     def _notice_companions(self) -> None:
         for address in self._companions.collect():
             self._environment.notices.observed(self._target, address)
@@ -121,13 +93,12 @@ class Companions:
     """Long-lived sockets that ask in turn, and never wait for an answer.
 
     Args:
-        settings: of the probe; ``source_ports`` says how many.
-        size: bytes of a request.
+        settings: of the probe; ``source_ports`` says how many. Their requests have the least size, whatever it says of
+            a payload: they go before the attempt's own, and a path MTU learnt by theirs would change its lot.
     """
 
-    def __init__(self, settings: ProbeSettings, size: int) -> None:
+    def __init__(self, settings: ProbeSettings) -> None:
         self._settings = settings
-        self._size = size
         self._sockets: list[tuple[socket.socket, Address] | None] = [None] * settings.source_ports
         self._turn = -1
         self._asked: dict[Key, socket.socket] = {}
@@ -138,7 +109,7 @@ class Companions:
         transaction = os.urandom(stun.TRANSACTION_SIZE)
         try:
             asking = self._socket(turn, address)
-            asking.send(stun.encode_request(transaction, self._size))
+            asking.send(stun.encode_request(transaction, stun.REQUEST_SIZE))
         except OSError:
             self._drop(turn)  # the attempt itself meets the same trouble, and says it
             return
@@ -179,7 +150,7 @@ class Companions:
         self._drop(turn)
         opened = open_socket(self._settings, address[0], socket.SOCK_DGRAM)
         self._sockets[turn] = (opened, address)
-        opened.connect(address[1])
+        connect(opened, address[1])
         return opened
 
     def _drop(self, turn: int) -> None:

@@ -8,11 +8,11 @@ is sent or read; the connection is ended with FIN (see :mod:`natobs.probes.farew
 from collections.abc import Generator
 
 from natobs.errors import ConfigError
-from natobs.probes.connect import connect
 from natobs.probes.environment import Environment
 from natobs.probes.farewell import Farewell
-from natobs.probes.model import Prober, Steps, Target, Wait
-from natobs.probes.progress import Progress, concluded
+from natobs.probes.model import Prober, Target, Wait
+from natobs.probes.progress import Progress
+from natobs.probes.stream_prober import StreamProber
 
 
 class TcpKind:
@@ -30,22 +30,7 @@ class TcpKind:
         return _TcpProber(target, environment, self._farewell)
 
 
-class _TcpProber:
-    def __init__(self, target: Target, environment: Environment, farewell: Farewell) -> None:
-        self._target = target
-        self._resolver = environment.resolver
-        self._farewell = farewell
-
-    def attempt(self, number: int) -> Steps:
-        progress = Progress()
-        return concluded(progress, self._steps(progress))
-
+class _TcpProber(StreamProber):
     def _steps(self, progress: Progress) -> Generator[Wait, None, None]:
-        target = self._target
-        with progress.phase("resolve", "resolving"):
-            addresses = yield from self._resolver.resolve(target.host, target.port, target.settings.family)
-        opened = yield from connect(target.settings, addresses[0], progress)
+        opened = yield from self._connect(progress, self._target.host, self._target.port)
         self._farewell.leave(opened)
-
-    def close(self) -> None:
-        self._farewell.close()

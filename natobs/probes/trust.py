@@ -84,6 +84,8 @@ def handshake(
     except BaseException:
         progress.spent("tls", time.monotonic() - begun)
         raise
+    finally:
+        progress.arrived = stream.received_at
     progress.spent("tls", stream.received_at - begun)
     _judge(settings, tls, progress)
     return tls

@@ -6,14 +6,14 @@ Knows what a test packet carries; how it travels is :mod:`natobs.probes.exchange
 import socket
 import time
 
-from natobs.errors import ConfigError
 from natobs.probes.environment import Environment
 from natobs.probes.exchange import Key, success
 from natobs.probes.model import Outcome, Prober, Reason, Steps, Target
+from natobs.probes.payload import size_of
 from natobs.probes.resolve import Address, ResolveError
 from natobs.probes.rotation import Rotation
 from natobs.probes.sockets import open_socket
-from natobs.probes.stamped import NoRouteError, StampedSocket, hold_stamping
+from natobs.probes.stamped import StampedSocket, hold_stamping
 from natobs.wire import stamp
 from natobs.wire.token import Tokens
 
@@ -26,18 +26,10 @@ class UdpKind:
     name = "udp"
     default_port = stamp.PORT
 
-    def __init__(self) -> None:
-        self._tokens = Tokens()
-
     def open(self, target: Target, environment: Environment) -> Prober:
-        size = target.settings.payload_bytes or stamp.PADDED_SIZE
-        if size < stamp.PADDED_SIZE:
-            raise ConfigError(
-                f"probe {target.settings.name}: payload_bytes is {size}; "
-                f"a STAMP packet with its token has at least {stamp.PADDED_SIZE}"
-            )
+        size = size_of(target.settings, stamp.PADDED_SIZE, "a STAMP packet with its token")
         hold_stamping()
-        return UdpProber(target, environment, self._tokens, size)
+        return UdpProber(target, environment, environment.tokens, size)
 
 
 class UdpProber:
@@ -56,12 +48,10 @@ class UdpProber:
     def attempt(self, number: int) -> Steps:
         target, environment = self._target, self._environment
         try:
-            addresses = yield from environment.resolver.resolve(target.host, target.port, target.settings.family)
-            channel = self._rotation.next(addresses[0])
+            address = yield from environment.resolver.address(target.host, target.port, target.settings.family, number)
+            channel = self._rotation.next(address)
         except ResolveError as error:
             return Outcome(Reason.DNS, str(error))
-        except NoRouteError as error:
-            return Outcome(Reason.NO_ROUTE, str(error))
         self._sequence += 1
         payload = stamp.encode_request(self._sequence, time.time_ns(), self._tokens.next(), self._size)
         answer = yield from channel.exchange(payload, payload[:_KEY_SIZE], read, self._rotation.late)

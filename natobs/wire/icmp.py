@@ -5,7 +5,7 @@ covers addresses: the kernel does).
 """
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from natobs.errors import FormatError
 
@@ -16,8 +16,7 @@ _REPLY = {4: 0, 6: 129}
 _IPV4_SIZE = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
+class Echo(NamedTuple):
     """An echo request or reply.
 
     Args:
@@ -38,19 +37,20 @@ def checksum(data: bytes) -> int:
     return 0xFFFF - (total % 0xFFFF or (0xFFFF if total else 0))
 
 
-def encode_request(version: int, echo: Echo) -> bytes:
+def encode_request(version: int, echo: Echo, *, summed: bool = True) -> bytes:
     """Make an echo request; its checksum is right for ICMP, and left to the kernel for ICMPv6.
 
     Args:
         version: 4 or 6.
         echo: what it carries; numbers are taken modulo 2^16.
+        summed: whether there is a checksum; a ping socket writes its own.
     """
-    return _encode(_REQUEST[version], version, echo)
+    return _encode(_REQUEST[version], echo, summed=summed and version == 4)  # noqa: PLR2004 - an IP version
 
 
 def encode_reply(version: int, echo: Echo) -> bytes:
     """Make an echo reply, likewise."""
-    return _encode(_REPLY[version], version, echo)
+    return _encode(_REPLY[version], echo, summed=version == 4)  # noqa: PLR2004 - an IP version
 
 
 def decode_reply(version: int, message: bytes, *, checked: bool = False) -> Echo:
@@ -86,9 +86,9 @@ def strip_ipv4(packet: bytes) -> bytes:
     return packet[length:]
 
 
-def _encode(kind: int, version: int, echo: Echo) -> bytes:
+def _encode(kind: int, echo: Echo, *, summed: bool) -> bytes:
     identifier, sequence = echo.identifier & 0xFFFF, echo.sequence & 0xFFFF
     message = _HEADER.pack(kind, 0, 0, identifier, sequence) + echo.data
-    if version == 4:  # noqa: PLR2004 - an IP version
+    if summed:
         message = _HEADER.pack(kind, 0, checksum(message), identifier, sequence) + echo.data
     return message

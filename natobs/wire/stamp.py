@@ -11,7 +11,7 @@ those that know none either echo the bytes or cut them off.
 """
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from natobs.errors import FormatError
 from natobs.wire import token as tokens
@@ -53,8 +53,7 @@ ERROR_ESTIMATE = 0x0001
 """Not synchronised (S is 0), NTP format, multiplier 1: RFC 4656, section 4.1.2, forbids a multiplier of 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A sender's test packet.
 
     Args:
@@ -77,8 +76,7 @@ class Request:
         return _token(self.extra)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A reflector's test packet.
 
     Args:

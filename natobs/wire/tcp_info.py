@@ -6,8 +6,7 @@ Knows bytes; refuses to know sockets.
 """
 
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from natobs.errors import FormatError
 
@@ -16,6 +15,9 @@ TCP_INFO: Final = 11
 
 MOST_BYTES: Final = 512
 """To ask for; Linux 6.12 has 248."""
+
+HANDSHAKE_BYTES: Final = 104
+"""To ask for where a :class:`Handshake` is wanted: all of the oldest form."""
 
 ESTABLISHED: Final = 1
 SYN_SENT: Final = 2
@@ -26,14 +28,14 @@ CLOSE_WAIT: Final = 8
 _TIMESTAMPS = 1
 """TCPI_OPT_TIMESTAMPS."""
 _BASE = struct.Struct("=BBBBBBBB24I")  # as Linux 2.6.16 has it
+_HANDSHAKE = struct.Struct("=B55xI8xI28xI")  # of the same: state, last_ack_recv, rtt and total_retrans
 _BYTES = struct.Struct("=2Q")  # since Linux 4.1, behind two pacing rates
 _BYTES_OFFSET = 120
 _MIN_RTT = struct.Struct("=I")  # since Linux 4.6
 _MIN_RTT_OFFSET = 148
 
 
-@dataclass(frozen=True, slots=True)
-class TcpInfo:
+class TcpInfo(NamedTuple):
     """One connection at one moment. Sizes are bytes of payload unless they say segments.
 
     Args:
@@ -45,6 +47,7 @@ class TcpInfo:
         unacked: segments sent and not acknowledged.
         lost: segments believed lost.
         retrans: segments sent again and not yet acknowledged.
+        last_ack_recv: milliseconds since an acknowledgement came last, the SYN/ACK among them.
         pmtu: the path MTU that the kernel believes in, of whole IP packets.
         rtt: smoothed round-trip time in microseconds; right after the handshake it is that of SYN and SYN/ACK. 0 before
             the first measurement.
@@ -64,6 +67,7 @@ class TcpInfo:
     unacked: int
     lost: int
     retrans: int
+    last_ack_recv: int
     pmtu: int
     rtt: int
     rttvar: int
@@ -72,6 +76,26 @@ class TcpInfo:
     bytes_acked: int | None
     bytes_received: int | None
     min_rtt: int | None
+
+
+class Handshake(NamedTuple):
+    """What there is to know of a connection that has just come to stand, or not; fields as in :class:`TcpInfo`."""
+
+    state: int
+    last_ack_recv: int
+    rtt: int
+    total_retrans: int
+
+
+def parse_handshake(data: bytes) -> Handshake:
+    """Decode the few fields that each connect is asked for.
+
+    Raises:
+        FormatError: as :func:`parse`.
+    """
+    if len(data) < _BASE.size:
+        raise FormatError(f"struct tcp_info of {len(data)} bytes; the oldest has {_BASE.size}")
+    return Handshake._make(_HANDSHAKE.unpack_from(data))
 
 
 def parse(data: bytes) -> TcpInfo:
@@ -98,6 +122,7 @@ def parse(data: bytes) -> TcpInfo:
         unacked=base[12],
         lost=base[14],
         retrans=base[15],
+        last_ack_recv=base[20],
         pmtu=base[21],
         rtt=base[23],
         rttvar=base[24],

@@ -7,8 +7,8 @@ numbers; refuses to know sockets. Stamps are CLOCK_REALTIME, in nanoseconds.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_ntop
+from typing import NamedTuple
 
 from natobs.errors import FormatError
 
@@ -51,8 +51,7 @@ Ancillary = Sequence[tuple[int, int, bytes]]
 """Control messages as recvmsg gives them: level, type, data."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendedError:
+class ExtendedError(NamedTuple):
     """A message of a socket's error queue.
 
     Args:

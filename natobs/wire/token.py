@@ -14,6 +14,8 @@ import itertools
 import secrets
 
 MAGIC = b"nObs"
+RESPONDER_MAGIC = b"nObR"
+"""Of probes that a NAT sends on its own account when a prober asks it to: nothing that passes the NAT."""
 SIZE = 8
 
 STAMP_OFFSET = 48
@@ -30,14 +32,19 @@ _NUMBERS = 1 << 32
 
 
 class Tokens:
-    """Tokens that begin with ``MAGIC``, all different until four billion have been given."""
+    """Tokens, all different until four billion have been given.
 
-    def __init__(self) -> None:
+    Args:
+        magic: what they begin with.
+    """
+
+    def __init__(self, magic: bytes = MAGIC) -> None:
+        self._magic = magic
         self._numbers = itertools.count(secrets.randbelow(_NUMBERS))
 
     def next(self) -> bytes:
         """Give the next one, ``SIZE`` bytes."""
-        return MAGIC + (next(self._numbers) % _NUMBERS).to_bytes(4, "big")
+        return self._magic + (next(self._numbers) % _NUMBERS).to_bytes(4, "big")
 
 
 def in_udp(payload: bytes) -> bytes | None:

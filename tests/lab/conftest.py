@@ -9,6 +9,8 @@ import pytest
 from natobs.errors import LabError
 from natobs.lab import sweep, topology, traffic
 from natobs.lab.lab import Host, Lab
+from tests.lab.attempts import PRODUCED
+from tests.lab.reason_scenarios import IMPOSSIBLE
 
 LabFactory = Callable[[topology.Topology], Lab]
 
@@ -32,6 +34,13 @@ def nothing_left_behind(namespaces: None) -> Iterator[None]:
     assert [found for found in sweep.holders() if found.owner.startswith(mine)] == []
     assert sweep.orphans() == []
     assert sweep.strays() == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_impossible_reasons() -> Iterator[None]:
+    """After the session, fail if an attempt of any test had a reason that its kind is said never to have."""
+    yield
+    assert set() == PRODUCED & IMPOSSIBLE
 
 
 @pytest.fixture(scope="module")

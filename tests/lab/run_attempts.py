@@ -1,9 +1,10 @@
 """Make attempts with the real engine and print their outcomes as JSON, for tests that probe from inside a host.
 
 ``python -m tests.lab.run_attempts ORDER``; the order is JSON: ``settings`` of the
-probe with one target or several, ``count`` of rounds, one after the other; all
-targets of a round are begun together, ``pause`` seconds after the round before. Prints ``attempts``, ``capabilities``,
-``cpu_seconds``, and what the probers noticed.
+probe with one target or several, or a list of such probes, ``count`` of rounds, one after the other; all
+targets of a round are begun together, ``pause`` seconds after the round before. With ``stall``, the engine stands still
+for so many seconds after it has begun a round and taken ``turns`` turns. Prints ``attempts``, ``capabilities``,
+``cpu_seconds``, and what the probers noticed. With ``ask``, it is the responder that makes them.
 """
 
 import json
@@ -16,6 +17,7 @@ import msgspec
 
 from natobs.config import Prefix
 from natobs.probe_config import ProbeSettings, split_target
+from natobs.probes.asker import Asker
 from natobs.probes.engine import Engine
 from natobs.probes.environment import Environment
 from natobs.probes.model import Attempt, Target
@@ -40,18 +42,25 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     order = json.loads(sys.argv[1])
-    settings = msgspec.convert(order["settings"], ProbeSettings, dec_hook=prefix)
-    kind = Kinds()(settings.kind)
+    given = order["settings"] if isinstance(order["settings"], list) else [order["settings"]]
+    kinds, probes = Kinds(), msgspec.convert(given, list[ProbeSettings], dec_hook=prefix)
     resolver = Resolver(60)
     noted = Noted()
     environment = Environment(resolver, noted)
-    targets = [Target(settings, *split_target(text, kind.default_port)) for text in settings.targets]
+    targets = [
+        Target(probe, *split_target(text, kinds(probe.kind).default_port)) for probe in probes for text in probe.targets
+    ]
     attempts: list[Attempt] = []
-    engine = Engine(targets, [kind.open(target, environment) for target in targets], Plan([], 1, 0), attempts.append)
+    opening = Asker if order.get("ask") else lambda target, given: kinds(target.settings.kind).open(target, given)
+    probers = [opening(target, environment) for target in targets]
+    engine = Engine(targets, probers, Plan([], 1, 0), attempts.append)
     before, cpu = time.monotonic(), time.process_time()
     for done in range(order["count"]):
         for index in range(len(targets)):
             engine.begin(index)
+        for _turn in range(order.get("turns", 0)):
+            engine.turn(1.0)
+        time.sleep(order.get("stall", 0))
         while len(attempts) < (done + 1) * len(targets):
             engine.turn(1.0)
         time.sleep(order.get("pause", 0))
@@ -60,12 +69,16 @@ def main() -> None:
     resolver.close()
     told = [
         {
+            "probe": attempt.target.settings.name,
+            "kind": attempt.target.settings.kind,
+            "target": attempt.target.name,
             "reason": attempt.outcome.reason and attempt.outcome.reason.value,
             "detail": attempt.outcome.detail,
             "seconds": attempt.seconds,
             "rtt": attempt.outcome.rtt,
             "clock": attempt.outcome.clock and attempt.outcome.clock.value,
             "path_mtu": attempt.outcome.path_mtu,
+            "path_state": attempt.outcome.path_state and attempt.outcome.path_state.value,
             "icmp_mtu": attempt.outcome.icmp and attempt.outcome.icmp.mtu,
             "phases": attempt.outcome.phases,
             "syn_retransmits": attempt.outcome.syn_retransmits,

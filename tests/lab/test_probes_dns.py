@@ -1,47 +1,32 @@
 """The kind ``dns`` against dnsmasq in the lab's internet, through the NAT."""
 
-import json
-import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from natobs.lab.lab import Host, Lab
+from natobs.lab.lab import Lab
 from natobs.lab.topology import Family
+from tests.lab import real_servers
+from tests.lab.attempts import Told, attempted
 
 pytestmark = pytest.mark.lab
 
-PORT = 5300
+PORT = real_servers.DNS_PORT
 FAMILIES: tuple[Family, ...] = (4, 6)
 TRANSPORTS = ("udp", "tcp")
-Told = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def served(two_armed_lab: Lab) -> Iterator[Lab]:
     """Give a lab in which dnsmasq knows some names of lab.test, refuses all others, and answers by UDP and TCP."""
-    internet = two_armed_lab.host("internet")
     # A record's text has at most 255 bytes; all of them together fit into no datagram of 1232.
     big = [f"--txt-record=big.lab.test,{letter * 200}" for letter in "abcdefgh"]
-    process = internet.popen(
-        [
-            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--group=root"),
-            *("--no-resolv", "--no-hosts", "--no-poll", f"--port={PORT}", "--bind-interfaces", "--local=/lab.test/"),
-            *(f"--listen-address={two_armed_lab.topology.server_addresses(family)[0]}" for family in FAMILIES),
-            *("--host-record=good.lab.test,192.0.2.7,2001:db8::7", "--cname=alias.lab.test,good.lab.test", *big),
-        ]
+    addresses = [two_armed_lab.topology.server_addresses(family)[0] for family in FAMILIES]
+    process = real_servers.dnsmasq(
+        two_armed_lab.host("internet"), addresses, "--cname=alias.lab.test,good.lab.test", *big
     )
-    await_listening(internet)
     yield two_armed_lab
     process.close()
-
-
-def await_listening(host: Host) -> None:
-    deadline = time.monotonic() + 10
-    while host.run(["ss", "-Hltn", f"sport = :{PORT}"]).stdout.count("\n") < 2:
-        assert time.monotonic() < deadline, "dnsmasq does not listen"
-        time.sleep(0.05)
 
 
 def asked(lab: Lab, family: Family, transport: str, name: str, *, host: str = "", **settings: object) -> Told:
@@ -55,11 +40,7 @@ def asked(lab: Lab, family: Family, transport: str, name: str, *, host: str = ""
         "dns": {"name": name, "type": kind, "transport": transport, "mixed_case": True},
         **settings,
     }
-    client = lab.host("client1")
-    order = json.dumps({"settings": wanted, "count": 1})
-    done = client.run(client.python("tests.lab.run_attempts", order))
-    (told,) = json.loads(done.stdout)["attempts"]
-    assert isinstance(told, dict)
+    told: Told = attempted(lab.host("client1"), wanted)["attempts"][0]
     return told
 
 

@@ -1,6 +1,5 @@
 """What becomes of full-size packets, in four real states: clean, packet too big, black hole, clamped. By anybody."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +9,11 @@ import pytest
 from natobs.lab.lab import Host, Lab
 from natobs.lab.servers import DATAGRAM_ECHO_PORT, ECHO_PORT
 from natobs.lab.topology import Family
+from tests.lab.attempts import Told, attempted
+from tests.lab.real_servers import NO_CAPABILITY
 
 pytestmark = pytest.mark.lab
 
-NO_CAPABILITY = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs")
 FAMILIES: tuple[Family, ...] = (4, 6)
 HEADERS: dict[Family, int] = {4: 20, 6: 40}
 
@@ -35,17 +35,13 @@ table inet clamp {
 }
 """
 
-Told = dict[str, Any]
-
 
 def probed(lab: Lab, family: Family, count: int = 1, client: str = "client1", **settings: object) -> list[Told]:
     """Attempts from a client of the lab by a process that has no capability at all."""
     address = lab.topology.server_addresses(family)[0]
     target = f"[{address}]:{DATAGRAM_ECHO_PORT}"
     wanted = {"name": "mtu", "kind": "pmtu", "targets": [target], "pmtu": {"tcp_port": ECHO_PORT}, **settings}
-    host = lab.host(client)
-    order = json.dumps({"settings": wanted, "count": count})
-    done = json.loads(host.run([*NO_CAPABILITY, *host.python("tests.lab.run_attempts", order)]).stdout)
+    done = attempted(lab.host(client), wanted, prefix=NO_CAPABILITY, count=count)
     assert int(done["capabilities"], 16) == 0
     attempts: list[Told] = done["attempts"]
     return attempts
@@ -64,10 +60,7 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[tuple[Lab, Host]]:
     lab: Lab = request.getfixturevalue("one_armed_lab" if one_armed else "two_armed_lab")
     host, device = (lab.host("router"), "inet0") if one_armed else (lab.host("nat"), "eth0")
     host.run(["ip", "link", "set", device, "mtu", "1383"])
-    # What this router says to the NAT comes back to it on the way to the client, from its own address.
-    host.run(["sysctl", "-w", f"net.ipv4.conf.all.accept_local={int(one_armed)}"])
     yield lab, host
-    host.run(["sysctl", "-w", "net.ipv4.conf.all.accept_local=0"])
     host.run(["ip", "link", "set", device, "mtu", "1500"])
     for table in ("silence", "clamp"):
         host.run(["nft", "delete", "table", "inet", table], check=False)
@@ -77,7 +70,7 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[tuple[Lab, Host]]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_clean(two_armed_lab: Lab, family: Family) -> None:
     for told in probed(two_armed_lab, family, count=3):
-        assert (told["reason"], told["detail"], told["path_mtu"]) == (None, "", 1500)
+        assert (told["reason"], told["detail"], told["path_mtu"], told["path_state"]) == (None, "", 1500, "clean")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -85,6 +78,7 @@ def test_packet_too_big(narrow: tuple[Lab, Host], family: Family) -> None:
     lab, host = narrow
     for told in probed(lab, family, count=3):
         assert (told["reason"], told["path_mtu"], told["icmp_mtu"]) == ("mtu", 1383, 1383)
+        assert told["path_state"] == "packet_too_big"
         kind, code, sender = told["icmp"]
         assert (kind, code) == ((3, 4) if family == 4 else (2, 0))
         assert sender in host.run(["ip", "-o", f"-{family}", "address"]).stdout
@@ -100,6 +94,7 @@ def test_black_hole(narrow: tuple[Lab, Host], family: Family) -> None:
     host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP)
     for told in probed(lab, family, count=2):
         assert (told["reason"], told["path_mtu"], told["icmp"]) == ("mtu", 1383, None)
+        assert told["path_state"] == "black_hole"
         assert told["detail"].startswith("black hole: packets of 1500 bytes do not pass, 1383 bytes pass, ")
         assert "TCP hangs" in told["detail"]
         assert told["seconds"] < 2.0
@@ -111,6 +106,7 @@ def test_clamped(narrow: tuple[Lab, Host], family: Family) -> None:
     host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP + CLAMPED)
     for told in probed(lab, family, count=2):
         assert (told["reason"], told["path_mtu"], told["icmp"]) == ("mtu", 1383, None)
+        assert told["path_state"] == "clamped"
         assert told["detail"].startswith("clamped: packets of 1500 bytes do not pass, 1383 bytes pass, ")
         full, lowered = 1500 - HEADERS[family] - 20, 1383 - HEADERS[family] - 20
         assert told["detail"].endswith(f"lowered from {full} to {lowered} bytes")
@@ -125,7 +121,7 @@ def test_a_slight_clamp_is_seen_too(narrow: tuple[Lab, Host], family: Family) ->
     host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP + CLAMPED)
     (told,) = probed(lab, family)
     assert told["path_mtu"] == 1492
-    assert told["detail"].startswith("clamped: ")
+    assert told["path_state"] == "clamped"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -146,6 +142,7 @@ def test_tcp_that_learnt_a_smaller_size_is_no_clamp(narrow: tuple[Lab, Host], fa
     host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP)
     (told,) = probed(lab, family)
     assert told["path_mtu"] == 1383
+    assert told["path_state"] == "known"
     assert told["detail"].startswith("known: ")
 
 
@@ -158,6 +155,7 @@ def test_this_hosts_own_interface_can_be_too_narrow(two_armed_lab: Lab, family: 
         assert (told["reason"], told["path_mtu"]) == (None, 1400)
         (told,) = probed(two_armed_lab, family, payload_bytes=1472)
         assert (told["reason"], told["path_mtu"]) == ("mtu", 1400)
+        assert told["path_state"] == "packet_too_big"
         assert told["detail"].endswith("this host's interface takes 1400")
     finally:
         client.run(["ip", "link", "set", "eth0", "mtu", "1500"])
@@ -175,6 +173,7 @@ def test_answers_that_come_back_in_fragments_do_not_count(two_armed_lab: Lab, fa
     finally:
         internet.run([*route, *metric, "mtu", "1500"])
     assert (told["reason"], told["path_mtu"]) == ("mtu", 1380)
+    assert told["path_state"] == "fragmented"
     assert told["detail"].startswith("fragmented: packets of 1500 bytes do not pass, 1380 bytes pass whole, ")
 
 
@@ -202,14 +201,9 @@ def test_natobs_own_reflector_serves(narrow: tuple[Lab, Host], family: Family) -
     assert clean["reason"] is None
     assert (told["path_mtu"], told["icmp_mtu"]) == (1383, 1383)
     assert silent["path_mtu"] == 1383
-    assert silent["detail"].startswith("black hole: ")
+    assert silent["path_state"] == "black_hole"
 
 
 def test_whoever_does_not_answer_is_a_timeout(two_armed_lab: Lab) -> None:
-    client = two_armed_lab.host("client1")
-    order = {
-        "settings": {"name": "mtu", "kind": "pmtu", "targets": ["198.51.100.250:7"], "timeout_seconds": 0.5},
-        "count": 1,
-    }
-    done = client.run([*NO_CAPABILITY, *client.python("tests.lab.run_attempts", json.dumps(order))])
-    assert json.loads(done.stdout)["attempts"][0]["reason"] == "timeout"
+    (told,) = probed(two_armed_lab, 4, targets=["198.51.100.250:7"], timeout_seconds=0.5)
+    assert told["reason"] == "timeout"

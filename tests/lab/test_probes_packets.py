@@ -1,6 +1,5 @@
 """icmp, udp and stun through a real NAT: what succeeds, every way to fail, and who says so."""
 
-import json
 import subprocess
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -9,7 +8,9 @@ import pytest
 
 from natobs.lab import topology, traffic
 from natobs.lab.lab import Host, Lab
+from tests.lab.attempts import attempted
 from tests.lab.conftest import LabFactory
+from tests.lab.real_servers import NO_CAPABILITY
 
 pytestmark = pytest.mark.lab
 
@@ -40,18 +41,8 @@ def serve(host: Host, kind: str, address: str, port: int, delay: float = 0.0) ->
 
 
 def attempts(client: Host, kind: str, target: str, count: int = 1, **settings: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the definition has
-    order = {
-        "settings": {
-            "name": "lab",
-            "kind": kind,
-            "targets": [target],
-            "timeout_seconds": 0.5,
-            "retries": 0,
-            **settings,
-        },
-        "count": count,
-    }
-    done: dict[str, Any] = json.loads(client.run(client.python("tests.lab.run_attempts", json.dumps(order))).stdout)
+    wanted = {"name": "lab", "kind": kind, "targets": [target], "timeout_seconds": 0.5, "retries": 0, **settings}
+    done = attempted(client, wanted, count=count)
     assert len(done["attempts"]) == count
     return done
 
@@ -160,10 +151,9 @@ def test_raw_sockets_serve_where_ping_sockets_are_not_allowed(lab: Lab, family: 
     client.run(["sysctl", "-qw", "net.ipv4.ping_group_range=1 0"])
     done = attempts(client, "icmp", server, count=10)
     assert {(attempt["reason"], attempt["clock"]) for attempt in done["attempts"]} == {(None, "kernel_txrx")}
-    order = {"settings": {"name": "lab", "kind": "icmp", "targets": [server]}, "count": 1}
+    wanted = {"name": "lab", "kind": "icmp", "targets": [server]}
     without = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"]
-    said = client.run([*without, *client.python("tests.lab.run_attempts", json.dumps(order))]).stdout
-    (refused,) = json.loads(said)["attempts"]
+    (refused,) = attempted(client, wanted, prefix=without)["attempts"]
     assert refused["reason"] == "local"
     assert "net.ipv4.ping_group_range" in refused["detail"]
     assert "CAP_NET_RAW" in refused["detail"]
@@ -172,9 +162,8 @@ def test_raw_sockets_serve_where_ping_sockets_are_not_allowed(lab: Lab, family: 
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_but_the_mark_works_without_any_capability(lab: Lab, kind: str) -> None:
     client, server = lab.host("client1"), lab.topology.server_addresses(4)[0]
-    order = {"settings": {"name": "lab", "kind": kind, "targets": [server], "ttl": 9, "dscp": 46}, "count": 3}
-    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-    done = json.loads(client.run([*without, *client.python("tests.lab.run_attempts", json.dumps(order))]).stdout)
+    wanted = {"name": "lab", "kind": kind, "targets": [server], "ttl": 9, "dscp": 46}
+    done = attempted(client, wanted, prefix=NO_CAPABILITY, count=3)
     assert int(done["capabilities"], 16) == 0
     assert {(attempt["reason"], attempt["clock"]) for attempt in done["attempts"]} == {(None, "kernel_txrx")}
 

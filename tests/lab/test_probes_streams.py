@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from natobs.lab.lab import Host, Lab
+from tests.lab.attempts import attempted
 from tests.lab.conftest import LabFactory
 
 pytestmark = pytest.mark.lab
@@ -36,9 +37,8 @@ print(succeeded)
 
 
 def probe(host: Host, count: int = 1, **settings: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any key of the file
-    order = {"settings": {"name": "t", "timeout_seconds": 2, "interval_seconds": 60} | settings, "count": count}
-    done = host.run(host.python("tests.lab.run_attempts", json.dumps(order)), timeout=240)
-    attempts: list[dict[str, Any]] = json.loads(done.stdout)["attempts"]
+    wanted = {"name": "t", "timeout_seconds": 2, "interval_seconds": 60} | settings
+    attempts: list[dict[str, Any]] = attempted(host, wanted, count=count)["attempts"]
     return attempts
 
 

@@ -42,6 +42,11 @@ def about_outcomes(series: Series) -> bool:
     return series[0].startswith("natobs_collector_") or series[0] == "natobs_conntrack_source_info"
 
 
+def has_peaks(scrape: Scrape) -> bool:
+    """Peak rates take two samples, a second apart."""
+    return any(series[0] == "natobs_network_peak_bytes_per_second" for series in scrape.series)
+
+
 def test_conntrack_counters_come_from_procfs_and_agree_with_conntrack_tools(
     nat: Host, agents: tuple[AgentInLab, AgentInLab]
 ) -> None:
@@ -59,7 +64,7 @@ def test_conntrack_counters_come_from_procfs_and_agree_with_conntrack_tools(
 def test_only_the_firewall_and_flowtables_are_missing_and_it_says_why(
     nat: Host, agents: tuple[AgentInLab, AgentInLab]
 ) -> None:
-    full, poor = (agent.scrape() for agent in agents)
+    full, poor = (agent.await_value(has_peaks, 5) for agent in agents)
     expected = full.by("natobs_collector_success", "collector")
     assert expected["firewall"] == expected["taps"] == 1
     assert poor.by("natobs_collector_success", "collector") == expected | {"firewall": 0, "taps": 0}

@@ -7,8 +7,8 @@
     answers STAMP packets as a reflector does, prints ``ready``.
 ``python tests/lab/tokens.py capture DEVICE...``
     prints ``ready``; when its standard input ends, a line of JSON: device, whether outgoing, token, and nanoseconds of
-    every packet that has a token. Shares no code with what is tested but the magic: it looks for that anywhere in the
-    first 200 bytes.
+    every packet that has a token, a prober's or a responder's. Shares no code with what is tested but the magics: it
+    looks for them anywhere in the first 200 bytes.
 """
 
 import json
@@ -19,7 +19,7 @@ import sys
 import time
 
 from natobs.wire import stamp
-from natobs.wire.token import MAGIC, Tokens
+from natobs.wire.token import MAGIC, RESPONDER_MAGIC, Tokens
 
 _SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
@@ -95,7 +95,7 @@ def capture(devices: list[str]) -> None:
             if sock not in readable:
                 continue
             packet, ancillary, _flags, place = sock.recvmsg(200, 64)
-            at = packet.find(MAGIC)
+            at = max(packet.find(MAGIC), packet.find(RESPONDER_MAGIC))
             if at >= 0:
                 seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2])
                 token = packet[at : at + 8].hex()

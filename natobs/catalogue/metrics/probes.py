@@ -1,7 +1,8 @@
 """Metrics of the probes: does a new connection through the NAT succeed at the first try, how fast, seen as whom.
 
 A target of a probe that is marked critical has series of its own. All other targets of a probe share one series with
-``target=""``; their histograms are shared by kind, with ``probe=""`` too.
+``target=""``; their histograms are shared by kind, with ``probe=""`` too. Targets of a probe with ``access`` have
+their own counters and histogram, and none of the outbound ones.
 """
 
 from natobs.catalogue.types import Kind, Label, Metric
@@ -27,6 +28,17 @@ REASONS = (
 """Every reason for which an attempt can fail."""
 CLOCKS = ("kernel_txrx", "kernel_rx", "tcp_info", "userspace")
 """Whose clock can have measured a round trip, best first."""
+DIFFERENCES = ("median", "median_low", "median_high", "floor")
+"""What is exported of the differences of a window of pairs. No high quantile: their tail is the path's noise."""
+UNMEASURED = ("through", "direct", "both", "clock")
+"""Why a pair gave no difference: which side failed, or that a side had no round trip by the kernel's clock."""
+PATHS = ("through", "direct")
+"""The two sides of a pair."""
+
+PHASES = ("resolve", "connect", "tls", "first_byte", "transfer")
+"""What an attempt of a kind with a connection goes through, in this order."""
+PATH_STATES = ("clean", "packet_too_big", "fragmented", "known", "udp_only", "clamped", "silent", "black_hole")
+"""What can become of full-size packets, best first; see natobs.probes.model.PathState."""
 
 _DECADE = (1, 1.5, 2, 3, 5, 7)
 RTT_BUCKETS = (
@@ -72,6 +84,15 @@ DURATION = Metric(
     labels=LABELS,
     buckets=DURATION_BUCKETS,
 )
+PHASE_DURATION = Metric(
+    "natobs_probe_phase_duration_seconds",
+    Kind.HISTOGRAM,
+    "How long the phases of attempts with a connection took, the one in which an attempt failed included",
+    "TCP_INFO and the kernel's receive stamps; resolving by the program's clock",
+    unit="seconds",
+    labels=(*LABELS, Label("phase", "part of the attempt", domain=PHASES)),
+    buckets=DURATION_BUCKETS,
+)
 RTT = Metric(
     "natobs_probe_rtt_seconds",
     Kind.HISTOGRAM,
@@ -80,6 +101,58 @@ RTT = Metric(
     unit="seconds",
     labels=LABELS,
     buckets=RTT_BUCKETS,
+)
+ADDED_RTT = Metric(
+    "natobs_probe_added_rtt_seconds",
+    Kind.GAUGE,
+    "Round trip through the NAT less that to the same target without it, over the pairs of a sliding window: the "
+    "median, the ends of its 95 % interval (from 6 pairs on), and the difference of the shortest round trips",
+    "pairs of probes, one after the other in random order, by the kernel's clock",
+    unit="seconds",
+    labels=(*LABELS, Label("stat", "what is said of the differences", domain=DIFFERENCES)),
+)
+ADDED_RTT_PAIRS = Metric(
+    "natobs_probe_added_rtt_pairs",
+    Kind.GAUGE,
+    "Pairs in the sliding window: those of the last compare.window_seconds, and the latest 1000 at most",
+    _ENGINE,
+    labels=LABELS,
+)
+ADDED_RTT_MEASURED = _counter("added_rtt_measured", "Pairs of which both sides gave a round trip by the kernel's clock")
+ADDED_RTT_GOOD = _counter(
+    "added_rtt_good", "Pairs whose difference was at most compare.limit_seconds; of those that were measured"
+)
+ADDED_RTT_UNMEASURED = _counter(
+    "added_rtt_unmeasured",
+    "Pairs that gave no difference, by the side that failed; clock: neither did, but one gave no usable round trip",
+    _ENGINE,
+    Label("side", "which side failed", domain=UNMEASURED),
+)
+PAIRED_RTT = Metric(
+    "natobs_probe_paired_rtt_seconds",
+    Kind.HISTOGRAM,
+    "Round-trip time of both sides of the pairs that were measured; natobs_probe_rtt_seconds has the through side too",
+    "SO_TIMESTAMPING on sending and receiving, or TCP_INFO",
+    unit="seconds",
+    labels=(*LABELS, Label("path", "through the NAT, or without it", domain=PATHS)),
+    buckets=RTT_BUCKETS,
+)
+ACCESS_RTT = Metric(
+    "natobs_probe_access_rtt_seconds",
+    Kind.HISTOGRAM,
+    "Round-trip time to the NAT's own inside address, by the kernel's clock; what only the program's clock measured is "
+    "left out",
+    "SO_TIMESTAMPING on sending and receiving, or TCP_INFO",
+    unit="seconds",
+    labels=LABELS,
+    buckets=RTT_BUCKETS,
+)
+ACCESS_ATTEMPTS = _counter(
+    "access_attempts",
+    "First attempts at the NAT's own inside address that have ended; they are in no counter of outbound attempts",
+)
+ACCESS_SUCCESS = _counter(
+    "access_success", "First attempts at the NAT's own inside address that succeeded with one packet or one SYN"
 )
 ROUND_TRIPS = _counter(
     "round_trips",
@@ -119,6 +192,14 @@ PATH_MTU = Metric(
     unit="bytes",
     labels=LABELS,
 )
+PATH_MTU_STATE = Metric(
+    "natobs_probe_path_mtu_state",
+    Kind.GAUGE,
+    "What becomes of packets of full size, 1 for the state that was found last and 0 for the others; the worst of the "
+    "series' targets",
+    "UDP with the DF flag, ICMP errors, and TCP_INFO",
+    labels=(*LABELS, Label("state", "what becomes of packets of full size", domain=PATH_STATES)),
+)
 CERTIFICATE_EXPIRY = Metric(
     "natobs_probe_certificate_expiry_timestamp_seconds",
     Kind.GAUGE,
@@ -133,6 +214,33 @@ TARGETS = Metric(
     "Targets that are probed",
     "the probe file",
     labels=LABELS,
+)
+_SOURCE_LABELS = (
+    Label("probe", "name of the probe", bound="the probe file"),
+    Label("source", "targets_file or targets_url of the probe", domain=("file", "url")),
+)
+_DISCOVERY = "documents of file_sd and http_sd"
+DISCOVERY_SUCCESS = Metric(
+    "natobs_probe_discovery_success",
+    Kind.GAUGE,
+    "Whether the latest look for targets found good documents that can be probed; else older targets are in force",
+    _DISCOVERY,
+    labels=_SOURCE_LABELS,
+)
+DISCOVERY_FAILURES = Metric(
+    "natobs_probe_discovery_failures_total",
+    Kind.COUNTER,
+    "Looks for targets that found a document missing, wrong, too large or not to be probed",
+    _DISCOVERY,
+    labels=_SOURCE_LABELS,
+)
+DISCOVERY_TIMESTAMP = Metric(
+    "natobs_probe_discovery_timestamp_seconds",
+    Kind.GAUGE,
+    "When a look for targets last found everything good, in seconds since the epoch",
+    _DISCOVERY,
+    unit="seconds",
+    labels=_SOURCE_LABELS,
 )
 SCHEDULE_LAG = Metric(
     "natobs_probe_schedule_lag_seconds",

@@ -1,0 +1,92 @@
+"""Other targets while the engine runs: those that stay notice nothing."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from natobs.probes.engine import Change, Engine
+from natobs.probes.model import Attempt, Reason
+from natobs.probes.plan import Plan
+from tests.scripted import Bench, Scripted, black_hole, descriptors, echo, target
+
+
+def test_one_that_goes_is_abandoned_and_closed_and_the_attempt_under_way_beside_it_ends_as_it_would() -> None:
+    before = descriptors()
+    made = Bench([target(timeout_seconds=5), target(timeout_seconds=0.3, retries=0)], [black_hole, black_hole])
+    made.engine.begin(0)
+    made.engine.begin(1)
+    made.engine.begin(0)  # waits for the first
+    assert made.engine.change(Change(rate=1e6, removed=frozenset({0})))
+    start = time.monotonic()
+    made.finish(1)
+    assert 0.25 < time.monotonic() - start < 1
+    assert [(each.target.settings.timeout_seconds, each.outcome.reason) for each in made.done] == [
+        (0.3, Reason.TIMEOUT)
+    ]
+    assert made.engine.in_flight == 0
+    assert [prober.closed for prober in made.probers] == [1, 0]
+    made.engine.close()
+    assert [prober.closed for prober in made.probers] == [1, 1]
+    assert descriptors() == before
+
+
+@contextmanager
+def running(engine: Engine) -> Iterator[None]:
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        engine.stop()
+        thread.join(5)
+
+
+def test_a_new_one_gets_its_beats_and_a_renewed_one_its_new_definition() -> None:
+    old, new = (target(host, 7, interval_seconds=0.1, timeout_seconds=0.1) for host in ("192.0.2.1", "192.0.2.2"))
+    renamed = target("192.0.2.1", 7, interval_seconds=0.1, timeout_seconds=0.1, critical=True)
+    prober, other = Scripted(echo), Scripted(echo)
+    done: list[Attempt] = []
+    engine = Engine([old], [prober], Plan([0.1], 100, time.monotonic()), done.append)
+    with running(engine):
+        assert engine.change(Change(rate=100, added={1: (new, other)}, renewed={0: renamed}))
+        time.sleep(0.65)
+    assert 4 <= len(other.numbers) <= 7
+    assert 4 <= len(prober.numbers) <= 7
+    assert {(each.target.host, each.target.settings.critical) for each in done} == {
+        (renamed.host, True),
+        (new.host, False),
+    }
+    assert (prober.closed, other.closed) == (1, 1)
+    assert not engine.change(Change(rate=1))  # nobody is there any more
+
+
+def test_a_change_wakes_an_engine_that_waits_for_nothing() -> None:
+    done: list[Attempt] = []
+    engine = Engine([], [], Plan((), 1, time.monotonic()), done.append)
+    with running(engine):
+        time.sleep(0.1)
+        new = target(interval_seconds=0.1, timeout_seconds=0.1)
+        engine.change(Change(rate=100, added={0: (new, Scripted(echo))}))
+        time.sleep(0.4)
+    assert len(done) >= 2
+
+
+def test_what_was_to_come_is_closed_when_the_engine_is_before_it_came() -> None:
+    made, late = Bench([target()], [echo]), Scripted(echo)
+    made.engine.change(Change(rate=1, added={1: (target(), late)}))
+    made.engine.close()
+    assert late.closed == 1
+
+
+def test_retries_of_one_that_goes_are_forgotten() -> None:
+    failing = target(timeout_seconds=0.05, retries=1, retry_delay_seconds=0.1)
+    made = Bench([failing, target()], [black_hole, echo])
+    made.engine.begin(0)
+    made.finish(1)
+    made.engine.change(Change(rate=1e6, removed=frozenset({0})))
+    deadline = time.monotonic() + 0.4
+    while time.monotonic() < deadline:
+        made.engine.turn(0.05)
+    assert made.probers[0].numbers == [0]
+    made.engine.close()
