@@ -233,6 +233,14 @@ class Accounting(Section, frozen=True):
             _prefix(text)
 
 
+class Events(Section, frozen=True):
+    """Events of connection tracking: idle timeouts and lost state. Each entry that ends then costs 2 µs of CPU."""
+
+    enabled: Annotated[
+        bool, Meta(description="Count flows that expired idle and flows whose state was lost; see docs/events.md.")
+    ] = False
+
+
 class Otlp(Section, frozen=True):
     """Push over OTLP (OpenTelemetry), beside what is served; of the agent and of the prober."""
 
@@ -359,6 +367,7 @@ class Config(Section, frozen=True):
     firewall: Firewall = Firewall()
     accounting: Accounting = Accounting()
     census: Census = Census()
+    events: Events = Events()
     probes: Probes = Probes()
     responder: Responder = Responder()
     otlp: Otlp = Otlp()

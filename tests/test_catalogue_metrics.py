@@ -3,7 +3,7 @@ from natobs.catalogue.metrics.agent import REASONS
 from natobs.catalogue.slis import ALL as SLIS
 from natobs.catalogue.types import Metric, metrics_of
 from natobs.collectors import registry
-from natobs.config import Config
+from natobs.config import Config, Events
 from natobs.errors import FormatError, KernelError
 from natobs.exposition import reflector
 from natobs.generate.metric_reference import modules
@@ -14,10 +14,11 @@ OWN = {"natobs_build_info", "natobs_collector_success", "natobs_collector_durati
     *(metric.name for metric in metrics_of(otlp)),
 }
 """What the observer itself emits, and the push of agent and prober."""
+ALL_ON = Config(events=Events(enabled=True))
 
 
 def emitted() -> list[Metric]:
-    return [metric for collector in registry.build(Config()) for metric in collector.metrics]
+    return [metric for collector in registry.build(ALL_ON) for metric in collector.metrics]
 
 
 def test_names_are_unique() -> None:
@@ -33,7 +34,7 @@ def test_every_row_is_emitted_by_exactly_one_collector_or_by_the_prober_or_by_th
 
 
 def test_the_registry_knows_every_collector_by_its_name() -> None:
-    built = registry.build(Config())
+    built = registry.build(ALL_ON)
     assert [collector.name for collector in built] == [entry.name for entry in registry.ALL]
 
 

@@ -6,7 +6,7 @@ from natobs.catalogue.metrics.agent import REASONS
 from natobs.collectors import registry
 from natobs.collectors.background import Background
 from natobs.collectors.base import NOTHING_HERE, Collector, run
-from natobs.config import Config
+from natobs.config import Config, Events
 from natobs.errors import UnavailableError
 from natobs.kernel.machine import Query, Stream, StreamName
 from tests.fakes import FakeMachine
@@ -17,7 +17,9 @@ OF_THE_PROCESS = {"self"}
 
 
 def collector(name: str) -> Collector:
-    return next(collector for collector in registry.build(Config()) if collector.name == name)
+    return next(
+        collector for collector in registry.build(Config(events=Events(enabled=True))) if collector.name == name
+    )
 
 
 class ForbiddenMachine(FakeMachine):

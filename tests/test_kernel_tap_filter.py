@@ -1,4 +1,4 @@
-"""The filter, run by an interpreter of classic BPF written from Documentation/networking/filter.rst."""
+"""The filter of the taps, run by an interpreter of classic BPF."""
 
 import struct
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from natobs.kernel import tap
 from natobs.kernel.tap_filter import PROGRAM, SNAP_BYTES
 from natobs.wire import stamp, stun
 from natobs.wire.stun import TRANSACTION_SIZE
+from tests import bpf
 from tests.mutate import damaged
 from tests.probe_packets import (
     CLIENT,
@@ -42,36 +43,7 @@ class Context:
 
 def run(packet: bytes, context: Context, program: bytes = PROGRAM) -> tuple[int, int]:
     """What a program returns, and how many instructions it took."""
-    steps = list(struct.iter_unpack("=HBBI", program))
-    ancillary = {0: context.protocol, 4: context.packet_type, 28: context.hardware}
-    a = x = place = 0
-    for count in range(1, len(steps) + 1):  # classic BPF cannot jump back
-        code, yes, no, number = steps[place]
-        place += 1
-        if code & 0x07 == 0x06:
-            return number, count
-        if code == 0x15:
-            place += yes if a == number else no
-        elif code == 0x45:
-            place += yes if a & number else no
-        elif code == 0x35:
-            place += yes if a >= number else no
-        elif code == 0x80:
-            a = len(packet)
-        elif number >= 0xFFFFF000:
-            a = ancillary[number - 0xFFFFF000]
-        else:
-            size = {0x00: 4, 0x08: 2, 0x10: 1}[code & 0x18]
-            start = number + (x if code & 0xE0 == 0x40 else 0)
-            if start + size > len(packet):
-                return 0, count
-            value = int.from_bytes(packet[start : start + size], "big")
-            if code == 0xB1:
-                x = 4 * (value & 0x0F)
-            else:
-                assert code & 0xE7 in (0x20, 0x40)
-                a = value
-    pytest.fail("the program did not return")
+    return bpf.run(packet, program, {0: context.protocol, 4: context.packet_type, 28: context.hardware})
 
 
 def kept(packet: bytes, packet_type: int = HOST, hardware: int = ETHERNET) -> int:

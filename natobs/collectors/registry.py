@@ -11,6 +11,7 @@ from natobs.collectors.accounting import AccountingCollector, wanted
 from natobs.collectors.allowances import AllowancesCollector
 from natobs.collectors.base import Collector
 from natobs.collectors.conntrack import ConntrackCollector
+from natobs.collectors.events import EventsCollector
 from natobs.collectors.firewall import FirewallCollector
 from natobs.collectors.flows import FlowsCollector
 from natobs.collectors.host import HostCollector, SelfCollector
@@ -34,11 +35,13 @@ class Entry:
         build: makes one.
         settings: the part of the configuration that it is made from; while that stays, so does the instance,
             and with it everything that it has counted.
+        wanted: whether the configuration asks for it at all; most are wanted always.
     """
 
     name: str
     build: Callable[[Config], Collector]
     settings: Callable[[Config], object] = lambda config: None
+    wanted: Callable[[Config], bool] = lambda config: True
 
 
 def _accounting(config: Config) -> AccountingCollector:
@@ -73,6 +76,7 @@ ALL: tuple[Entry, ...] = (
     Entry("accounting", _accounting, lambda config: (config.nat, config.accounting)),
     Entry("kernel_log", lambda config: KernelLogCollector()),
     Entry("taps", lambda config: TapsCollector(config.nat), lambda config: config.nat),
+    Entry("events", lambda config: EventsCollector(), wanted=lambda config: config.events.enabled),
     Entry("sysctls", lambda config: SysctlsCollector()),
     Entry("self", lambda config: SelfCollector()),
 )
@@ -92,5 +96,5 @@ def build(config: Config, old: Config | None = None, present: Sequence[Collector
         if old is not None and entry.name in kept and entry.settings(old) == entry.settings(config)
         else entry.build(config)
         for entry in ALL
-        if entry.name not in config.collectors.disabled
+        if entry.name not in config.collectors.disabled and entry.wanted(config)
     )

@@ -1,4 +1,4 @@
-"""Streams of this machine: the kernel log, the events of rtnetlink and probe packets, as single messages.
+"""Streams of this machine: the kernel log, the events of rtnetlink, probe packets and conntrack deaths, as messages.
 
 Sources: Documentation/ABI/testing/dev-kmsg, include/uapi/linux/rtnetlink.h.
 Reading never blocks; messages that the kernel threw away are reported, not hidden.
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from natobs.errors import UnavailableError
 from natobs.kernel import netlink
+from natobs.kernel.live_conntrack_events import ConntrackDeaths
 from natobs.kernel.live_tap import ProbePackets
 from natobs.kernel.machine import FROM_NOW_ON, Stream, StreamName, unavailable
 
@@ -43,8 +44,13 @@ _WHAT = {
     StreamName.KERNEL_LOG: "/dev/kmsg",
     StreamName.ROUTE_EVENTS: "rtnetlink events",
     StreamName.PROBE_PACKETS: "probe packets",
+    StreamName.CONNTRACK_DEATHS: "conntrack events",
 }
-_HINTS = {StreamName.KERNEL_LOG: "needs CAP_SYSLOG", StreamName.PROBE_PACKETS: "needs CAP_NET_RAW"}
+_HINTS = {
+    StreamName.KERNEL_LOG: "needs CAP_SYSLOG",
+    StreamName.PROBE_PACKETS: "needs CAP_NET_RAW",
+    StreamName.CONNTRACK_DEATHS: "needs CAP_NET_ADMIN, and Linux 4.12 or later",
+}
 
 
 class KernelLog:
@@ -122,4 +128,5 @@ _OPEN: dict[StreamName, Callable[[], Stream]] = {
     StreamName.KERNEL_LOG: KernelLog,
     StreamName.ROUTE_EVENTS: RouteEvents,
     StreamName.PROBE_PACKETS: ProbePackets,
+    StreamName.CONNTRACK_DEATHS: ConntrackDeaths,
 }

@@ -119,6 +119,7 @@ class StreamName(Enum):
     KERNEL_LOG = "kmsg"
     ROUTE_EVENTS = "route-events"
     PROBE_PACKETS = "probe-packets"
+    CONNTRACK_DEATHS = "conntrack-deaths"
 
 
 FROM_NOW_ON = b""
