@@ -25,7 +25,7 @@ def test_a_file_overrides_what_it_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1", "f.toml: x: unknown key; known here: accounting, agent, census, collectors, events, firewall, links, nat"),
+        ("x = 1", "f.toml: x: unknown key; known here: accounting, agent, census, collectors, events, firewall"),
         ("[agent]\nfoo = 1", "f.toml: agent.foo: unknown key; known here: collector_limit_seconds, listen,"),
         ("[links.eth0]\nbar = 1", "f.toml: links[...].bar: unknown key; known here: capacity_bits_per_second"),
         ("[links.eth0]", "f.toml: links[...]: Object missing required field `capacity_bits_per_second`"),
