@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from natobs.errors import LabError
-from natobs.lab.demo_probes import probe_file
+from natobs.lab.demo_files import agent_file, probe_file
 from natobs.lab.lab import HostProcess, Lab
 from natobs.lab.topology import Topology
 from natobs.lab.traffic import fetch, start_servers
@@ -88,14 +88,17 @@ def demo(topology: Topology, port: int | None = None, agent: list[str] | None = 
         log = stack.enter_context(tempfile.TemporaryFile("w+", prefix="natobs-agent-"))
         lab = stack.enter_context(Lab(topology))
         start_servers(lab)
-        probes = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="natobs-demo-"))) / "probes.toml"
+        files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="natobs-demo-")))
+        probes, config = files / "probes.toml", files / "agent.toml"
         probes.write_text(probe_file(topology), "utf-8")
+        config.write_text(agent_file(topology, str(probes)), "utf-8")
         internet, client = lab.host("internet"), lab.host(topology.clients[0])
         internet.popen(internet.python("natobs", "reflector"))
         users = [_start_users(lab, client) for client in topology.clients]
         nat = lab.host("nat")
         listen = f"{_LOOPBACK}:{AGENT_PORT}"
-        argv = agent or nat.python("natobs", "agent", "--listen", listen, "--probes", str(probes))
+        nat.run(nat.python("natobs", "accounting", "install", "--config", str(config)))
+        argv = agent or nat.python("natobs", "agent", "--listen", listen, "--config", str(config))
         process = nat.popen(argv, stdout=log, stderr=subprocess.STDOUT)
         _await_agent(lab, process, log)
         client.popen(client.python("natobs", "probe", "--config", str(probes)))

@@ -1,11 +1,32 @@
-"""What a demo probes: the servers of its internet, and one address where nobody is.
+"""The files of a demo: what its agent is told, and what it probes: servers of its internet, and an address of nobody.
 
-Knows addresses and the form of a probe file; refuses to know who probes, and how.
+Knows addresses and the form of the files; refuses to know who reads them.
 """
 
 from collections.abc import Sequence
 
 from natobs.lab.topology import Topology
+
+
+def agent_file(topology: Topology, probes: str) -> str:
+    """A configuration of the agent, TOML: all that it can do, quickly enough for somebody who watches.
+
+    Args:
+        topology: whose private prefixes it is told.
+        probes: path of the probe file.
+    """
+    inside = ", ".join(f'"{network}"' for family in topology.families for network in topology.inside(family))
+    first, *_others = topology.server_addresses(4)
+    return "\n".join(
+        (
+            f"nat = {{ inside = [{inside}] }}",
+            "census = { interval_seconds = 5 }",
+            "events = { enabled = true }",
+            f'accounting = {{ state_file = "", names = {{ "{first}" = "web shop" }} }}',
+            f'probes = {{ file = "{probes}" }}',
+            "",
+        )
+    )
 
 
 def probe_file(topology: Topology) -> str:
