@@ -59,8 +59,8 @@ ALL: tuple[Sli, ...] = (
         "Do new outbound connections succeed at the first attempt?",
         "99.9 %",
         inputs=(conntrack.NEW_FLOW_DROPS, routing.DEFAULT_ROUTE_PRESENT),
-        missing="Probes on the private hosts tell it (natobs probe); those that this agent runs itself, under Probes, "
-        "tell it of connections from this machine. The rate of forwarded flows needs counters of their attempts and "
+        missing="Probes on the private hosts tell it (natobs probe); a probe file that this agent runs (--probes) "
+        "tells it of connections from this machine. The rate of forwarded flows needs counters of their attempts and "
         "answers; this version has none. Below is what is known to make connections fail.",
     ),
     Sli(
