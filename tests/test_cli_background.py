@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -86,7 +85,7 @@ def test_up_is_idempotent_and_down_ends_it(environment: dict[str, str]) -> None:
 def test_an_agent_that_was_killed_is_forgotten(environment: dict[str, str]) -> None:
     first = run(environment, "up", "--listen", "127.0.0.1:0")
     os.kill(process_of(first.stdout), signal.SIGKILL)
-    time.sleep(0.1)
+    assert eventually(lambda: start_ticks(process_of(first.stdout)) is None)
     again = run(environment, "up", "--listen", "127.0.0.1:0")
     assert again.stdout.startswith("The agent serves this host")
     assert process_of(again.stdout) != process_of(first.stdout)

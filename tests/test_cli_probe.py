@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -25,6 +26,7 @@ from natobs.probes import registry
 from natobs.probes.model import Attempt, Clock, IcmpError, Outcome
 from natobs.probes.service import ProbeService
 from natobs.probes.targeting import aim, kind_of
+from tests.loopback import eventually
 from tests.scripted import settings, target
 
 DEFINITIONS = sorted((Path(__file__).parent.parent / "probes").glob("*.toml"))
@@ -234,6 +236,13 @@ def test_a_wrong_file_is_wrong_usage(tmp_path: Path) -> None:
     assert "probes.toml: probe[0].kind: Invalid enum value 'pigeon'" in done.stderr
 
 
+def test_a_url_in_a_file_is_told_what_to_write_instead(tmp_path: Path) -> None:
+    path = tmp_path / "probes.toml"
+    path.write_text('[[probe]]\nname = "x"\nkind = "http"\ntargets = ["https://a.test/x"]\n', "utf-8")
+    with pytest.raises(ConfigError, match=r"probe x: target 'https://a\.test/x' is a URL; expected HOST:PORT"):
+        Prober(partial(load, path))
+
+
 def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
     path = tmp_path / "probes.toml"
 
@@ -248,14 +257,16 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
         write(port, "0.1")
         reading, writing = os.pipe()
         command = [sys.executable, "-m", "natobs", "probe", "--config", str(path)]
+        log = (tmp_path / "log").open("w")
         service = subprocess.Popen(
             # with few descriptors, of which it takes as many as it may
             ["sh", "-c", 'ulimit -Sn 256; exec "$@"', "sh", *command, "--listen=127.0.0.1:0", f"--ready-fd={writing}"],
             pass_fds=[writing],
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=log,
         )
         os.close(writing)
+        log.close()
+        said = partial((tmp_path / "log").read_text, "utf-8")
         try:
             with os.fdopen(reading) as ready:
                 url, _gap, summary = ready.read().partition("\n\n")
@@ -266,20 +277,20 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
             assert attempts(url, port, above=2) > 2
             write(port, '"soon"')
             service.send_signal(signal.SIGHUP)
+            assert eventually(lambda: "the configuration stays as it was" in said())
             write(port, "0.2")
-            time.sleep(0.2)
             service.send_signal(signal.SIGHUP)
             before = attempts(url, port, above=2)
             assert attempts(url, port, above=before + 2) > before
+            assert eventually(lambda: "configuration read again" in said())
             service.send_signal(signal.SIGTERM)
-            _out, log = service.communicate(timeout=10)
+            service.wait(10)
         finally:
             service.kill()
             service.wait()
     assert service.returncode == 0
-    assert "probing 1 target\n" in log
-    assert "configuration read again" in log
-    assert "Traceback" not in log
+    assert "probing 1 target\n" in said()
+    assert "Traceback" not in said()
 
 
 def attempts(url: str, port: int, above: float, within: float = 8.0) -> float:

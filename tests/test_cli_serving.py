@@ -64,7 +64,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_reloads_are_told_as_they_were(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    served = Served(True, False, ConfigError("f.toml: wrong"))
+    served = Served(True, False, ConfigError("f.toml: wrong"), RuntimeError("a bug"))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     os.kill(os.getpid(), signal.SIGHUP)
     with pytest.raises(ExitError):
@@ -75,6 +75,7 @@ def test_reloads_are_told_as_they_were(caplog: pytest.LogCaptureFixture) -> None
         "configuration read again",
         "SIGHUP: there is no configuration to read again",
         "the configuration stays as it was: f.toml: wrong",
+        "a reload has failed",
         "stopping",
     ]
     assert served.stopped == 1

@@ -5,10 +5,20 @@ from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metr
 from opentelemetry.proto.metrics.v1 import metrics_pb2
 from opentelemetry.sdk.resources import Resource
 
-from natobs.catalogue.types import AnySample, Exemplar, HistogramSample, HistogramValue, Kind, Label, Metric, Sample
+from natobs.catalogue.types import (
+    AnySample,
+    Exemplar,
+    HistogramSample,
+    HistogramValue,
+    Kind,
+    Label,
+    Metric,
+    Sample,
+    Start,
+)
 from natobs.catalogue.types import metrics_of as rows_of
-from natobs.exposition.otlp_metrics import metrics_data
-from natobs.exposition.otlp_round import Round
+from natobs.exposition.otlp.delivery import Round
+from natobs.exposition.otlp.metrics import metrics_data
 from natobs.generate.metric_reference import modules
 from tests.otlp_receiver import attributes, metrics_of, series_of
 
@@ -19,12 +29,20 @@ SHARE = Metric("natobs_test_fill_ratio", Kind.GAUGE, "Fill", "test", unit="ratio
 PEAK = Metric("natobs_test_bytes_per_second", Kind.GAUGE, "Peak", "test", unit="bytes_per_second")
 BUILD = Metric("natobs_test_build_info", Kind.INFO, "Build", "test", labels=(Label("version", "it", bound="one"),))
 TIMES = Metric("natobs_test_time_seconds", Kind.HISTOGRAM, "Times", "test", unit="seconds", buckets=(0.1, 1))
+OWN = Metric("natobs_test_own_total", Kind.COUNTER, "Own", "test", start=Start.PROCESS)
+OWN_TIMES = Metric(
+    "natobs_test_own_seconds", Kind.HISTOGRAM, "Own", "test", unit="seconds", buckets=(1,), start=Start.PROCESS
+)
 NOW = 1_700_000_000.5
+
+
+def starts(began: float) -> dict[Start, float]:
+    return {Start.HOST: began, Start.PROCESS: began + 1000}
 
 
 def sent(*samples: AnySample, since: float = 0.0, began: float = 1_600_000_000.0) -> dict[str, metrics_pb2.Metric]:
     """Convert, and encode to the protobuf that travels."""
-    request = encode_metrics(metrics_data(Round(NOW, since, samples), Resource({"nat_cluster": "a"}), began))
+    request = encode_metrics(metrics_data(Round(NOW, since, samples), Resource({"nat_cluster": "a"}), starts(began)))
     assert attributes(request.resource_metrics[0].resource.attributes) == {"nat_cluster": "a"}
     decoded = type(request).FromString(request.SerializeToString())
     return {metric.name: metric for metric in metrics_of(decoded)}
@@ -76,6 +94,16 @@ def test_a_counter_is_cumulative_monotonic_and_began_when_it_was_zero() -> None:
     ]
     assert {point.start_time_unix_nano for point in total.data_points} == {1_600_000_000 * 10**9}
     assert {point.time_unix_nano for point in total.data_points} == {1_700_000_000_500_000_000}
+
+
+def test_what_natobs_counts_began_with_its_process_and_a_gauge_never() -> None:
+    found = sent(
+        OWN.sample(3), OWN_TIMES.distribution(HistogramValue((1, 2), 3.0)), DROPS.sample(1, "a"), SHARE.sample(1)
+    )
+    assert found[OWN.name].sum.data_points[0].start_time_unix_nano == 1_600_001_000 * 10**9
+    assert found[OWN_TIMES.name].histogram.data_points[0].start_time_unix_nano == 1_600_001_000 * 10**9
+    assert found[DROPS.name].sum.data_points[0].start_time_unix_nano == 1_600_000_000 * 10**9
+    assert found[SHARE.name].gauge.data_points[0].start_time_unix_nano == 0
 
 
 def test_no_counter_begins_after_it_was_read() -> None:
@@ -130,4 +158,4 @@ def test_odd_labels_and_values_do_not_stop_a_push() -> None:
 
 
 def test_nothing_makes_an_empty_push() -> None:
-    assert series_of(encode_metrics(metrics_data(Round(NOW, 0.0, ()), Resource({}), 0.0))) == {}
+    assert series_of(encode_metrics(metrics_data(Round(NOW, 0.0, ()), Resource({}), starts(0.0)))) == {}

@@ -10,12 +10,14 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from natobs import __version__
+from natobs.catalogue.metrics import conntrack
+from natobs.catalogue.metrics import otlp as otlp_metric
 from natobs.catalogue.types import AnySample
 from natobs.config import Otlp, parse
 from natobs.exposition.agent import Agent
 from natobs.exposition.encode import encode
-from natobs.exposition.otlp import OtlpPush, boot_time, push_once
-from natobs.exposition.otlp_pusher import BATCH
+from natobs.exposition.otlp.push import OtlpPush, push_once
+from natobs.exposition.otlp.pusher import BATCH
 from natobs.exposition.prober import Prober
 from natobs.probe_config import ProbeFile
 from natobs.probes.model import Attempt, Clock, Outcome, Reason, Target
@@ -94,7 +96,7 @@ def test_what_a_prober_pushes_is_what_it_serves() -> None:
         pushed = len(receiver.metrics)
         until(lambda: len(receiver.metrics) > pushed + 1)
         served = scraped(get(f"{url}/metrics"))
-    found = without(series_of(receiver.metrics[-1]), "natobs_otlp_")
+        found = without(series_of(receiver.metrics[-1]), "natobs_otlp_")
     assert found == without(served, "natobs_otlp_")
     assert len(found) > 100
     assert {series for series in served if series[0].startswith("natobs_otlp_")} <= series_of(
@@ -129,7 +131,7 @@ def test_every_pushed_round_is_a_round_that_was_taken() -> None:
         return taken[-1]
 
     with receiving() as receiver:
-        push = OtlpPush("natobs-agent", "127.0.0.1:9650", take, boot_time(), quick(receiver.url))
+        push = OtlpPush("natobs-agent", "127.0.0.1:9650", take, time.time(), quick(receiver.url))
         push.start()
         until(lambda: len(receiver.metrics) >= 3)
         push.stop()
@@ -155,13 +157,33 @@ def test_who_reports_is_said() -> None:
     assert len(str(instance)) > len(":9651")
 
 
-def test_an_agents_counters_began_with_the_host_and_a_probers_with_it() -> None:
+def test_counters_of_the_kernel_began_with_the_host_and_those_of_natobs_with_its_process() -> None:
     before = time.time()
+    booted = before - time.clock_gettime(time.CLOCK_BOOTTIME)
+    configuration = parse(LISTEN, "test")
+    with receiving() as receiver:
+        agent = Agent(nat_machine(), lambda: replace(configuration, otlp=quick(receiver.url)))
+        agent.start()
+        until(lambda: receiver.metrics)
+        agent.stop()
+    sums = {one.name: one.sum for one in metrics_of(receiver.metrics[-1]) if one.WhichOneof("data") == "sum"}
+    began = {
+        row: {point.start_time_unix_nano / 1e9 for point in sums[row.name].data_points}
+        for row in (conntrack.DROP, conntrack.NEW_FLOW_DROPS, otlp_metric.PUSHES)
+    }
+    (host,) = began[conntrack.DROP]
+    assert host == pytest.approx(booted, abs=1)
+    (process,) = began[otlp_metric.PUSHES]
+    assert before <= process <= time.time()
+    assert began[conntrack.NEW_FLOW_DROPS] == {process}
+
+
+def test_the_last_round_does_not_say_that_probing_has_ended() -> None:
     with receiving() as receiver, probing(lambda: probes(receiver.url)):
         until(lambda: receiver.metrics)
-    point = next(one for one in metrics_of(receiver.metrics[0]) if one.WhichOneof("data") == "sum").sum.data_points[0]
-    assert before - 1 < point.start_time_unix_nano / 1e9 < time.time()
-    assert 0 < boot_time() < before
+    found = [series_of(request) for request in receiver.metrics]
+    assert {one.get(("natobs_probe_engine_up", frozenset()), 1) for one in found} == {1}
+    assert any(series.startswith("natobs_probe_attempts") for series, _labels in found[-1])
 
 
 def spans_by_host(receiver: Receiver, host: str) -> list[Span]:
@@ -248,7 +270,7 @@ def test_without_a_receiver_nothing_else_suffers(receiver: str) -> None:
                 assert (value(text, "natobs_otlp_waiting", signal=signal) or 0) <= 2
                 assert value(text, "natobs_otlp_pushes_total", signal=signal, result="sent") == 0
             assert value(text, "natobs_otlp_pushes_total", signal="metrics", result="dropped")
-            assert len(pusher_threads()) <= 5  # clock, two lanes, and what each has under way
+            assert len(pusher_threads()) <= 5  # clock, two senders, and what each has under way
             began = time.monotonic()
         assert time.monotonic() - began < 4
 

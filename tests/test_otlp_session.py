@@ -11,10 +11,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from natobs.config import Otlp
-from natobs.exposition.otlp_courier import Courier
-from natobs.exposition.otlp_export import Exporters
-from natobs.exposition.otlp_lane import PushError
-from natobs.exposition.otlp_round import Round
+from natobs.exposition.otlp.delivery import PushError, Round
+from natobs.exposition.otlp.exporters import Exporters
+from natobs.exposition.otlp.limited import Limited
 from natobs.probes.model import Attempt, Outcome, Trace
 from tests.loopback import Certificates
 from tests.otlp_receiver import (
@@ -30,7 +29,7 @@ from tests.otlp_receiver import (
     status,
 )
 from tests.scripted import target
-from tests.test_otlp_metrics import SIZE
+from tests.test_otlp_metrics import SIZE, starts
 
 ROUND = Round(1_700_000_000.0, 0.0, (SIZE.sample(3, "a"),))
 SPANS = (Attempt(target(), 0, 1_700_000_000.0, 0.01, 0.0, Outcome(), trace=Trace(b"\x01" * 16, b"\x02" * 8)),)
@@ -38,11 +37,11 @@ SPANS = (Attempt(target(), 0, 1_700_000_000.0, 0.01, 0.0, Outcome(), trace=Trace
 
 def push(url: str, limit: float = 2.0, **settings: object) -> str:
     given = Otlp(endpoint=url, timeout_seconds=limit, **settings)  # type: ignore[arg-type]  # a test's own values
-    return Courier(Exporters(given, {"service.name": "test"}, 0.0).metrics, limit)(ROUND)
+    return Limited(Exporters(given, {"service.name": "test"}, starts(0.0)).metrics, limit)(ROUND)
 
 
 def push_spans(url: str, batch: Sequence[Attempt] = SPANS) -> str:
-    return Courier(Exporters(Otlp(endpoint=url), {}, 0.0).traces, 2.0)(batch)
+    return Limited(Exporters(Otlp(endpoint=url), {}, starts(0.0)).traces, 2.0)(batch)
 
 
 def refusal(behaviour: Behaviour, limit: float = 2.0) -> PushError:
@@ -70,14 +69,14 @@ def test_a_round_arrives_with_its_headers_and_its_resource(compression: str) -> 
 
 def test_a_connection_is_used_again() -> None:
     with receiving() as receiver:
-        deliver = Exporters(Otlp(endpoint=receiver.url), {}, 0.0).metrics()
+        deliver = Exporters(Otlp(endpoint=receiver.url), {}, starts(0.0)).metrics()
         for _ in range(3):
             assert deliver(ROUND) == ""
         assert (len(receiver.metrics), receiver.connections) == (3, 1)
 
 
 @pytest.mark.parametrize("code", [429, 502, 503, 504])
-def test_statuses_that_may_pass_are_retried_by_nobody_but_the_lane(code: int) -> None:
+def test_statuses_that_may_pass_are_retried_by_nobody_but_the_sender(code: int) -> None:
     began = time.monotonic()
     error = refusal(status(code, Retry_After="7"))
     assert error.retry
@@ -159,7 +158,7 @@ def test_an_answer_that_is_no_protobuf_is_told() -> None:
 def test_what_cannot_be_encoded_is_given_up() -> None:
     with receiving() as receiver:
         odd = Round(1_700_000_000.0, 0.0, (SIZE.sample(3, 4),))  # type: ignore[arg-type]  # a label that is no text
-        deliver = Exporters(Otlp(endpoint=receiver.url), {}, 0.0).metrics()
+        deliver = Exporters(Otlp(endpoint=receiver.url), {}, starts(0.0)).metrics()
         assert deliver(ROUND) == ""
         with pytest.raises((PushError, AttributeError)):
             deliver(odd)
@@ -192,6 +191,6 @@ def test_an_authority_of_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_a_file_of_authorities_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("")
     for name in ("empty.pem", "absent.pem"):
-        exporters = Exporters(Otlp(endpoint="https://127.0.0.1:1", ca_file=str(tmp_path / name)), {}, 0.0)
+        exporters = Exporters(Otlp(endpoint="https://127.0.0.1:1", ca_file=str(tmp_path / name)), {}, starts(0.0))
         with pytest.raises(OSError):  # noqa: PT011 - OpenSSL's words differ between its versions
             exporters.check()

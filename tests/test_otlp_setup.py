@@ -1,18 +1,20 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from msgspec.structs import replace
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from natobs.config import Config, Otlp, parse
 from natobs.errors import ConfigError, ExpositionError, SetupError
 from natobs.exposition.agent import Agent
-from natobs.exposition.otlp import OtlpPush, push_once
-from natobs.exposition.otlp_pusher import BATCH
+from natobs.exposition.otlp.push import OtlpPush, push_once
+from natobs.exposition.otlp.pusher import BATCH
 from natobs.probes.model import Attempt, Outcome
 from natobs.probes.tracing import Tracing
-from tests.otlp_receiver import receiving, until
+from tests.otlp_receiver import hang, receiving, status, until
 from tests.scripted import target
 from tests.test_agent import LISTEN, nat_machine
 from tests.test_otlp_metrics import DROPS
@@ -68,8 +70,26 @@ def test_a_single_push_says_what_came_of_it() -> None:
     with receiving() as receiver:
         push_once(quick(receiver.url), "natobs-probe", "", [DROPS.sample(1, "a")], attempts)
         assert (len(receiver.metrics), len(receiver.traces), len(receiver.spans)) == (1, 2, BATCH + 1)
-    with pytest.raises(ExpositionError, match=r"nothing was pushed to .*: Connection refused"):
+    with pytest.raises(ExpositionError, match=r"metrics were not pushed to .*: Connection refused"):
         push_once(quick(receiver.url), "natobs-probe", "", [DROPS.sample(1, "a")])
+
+
+def test_a_single_push_keeps_to_its_time() -> None:
+    with receiving(hang) as receiver:
+        began = time.monotonic()
+        with pytest.raises(ExpositionError, match=r"metrics were not pushed to .*: no answer within"):
+            push_once(quick(receiver.url, timeout_seconds=60.0), "natobs-probe", "", [DROPS.sample(1, "a")], limit=0.5)
+        assert time.monotonic() - began < 10
+
+
+def test_a_single_push_that_was_taken_in_part_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    answer = ExportMetricsServiceResponse()
+    answer.partial_success.rejected_data_points = 3
+    with receiving(status(200, answer.SerializeToString(), "application/x-protobuf")) as receiver:
+        push_once(quick(receiver.url), "natobs-probe", "", [DROPS.sample(1, "a")])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"OTLP: {receiver.url} takes metrics only in part: 3 data points were rejected"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +138,7 @@ def test_a_file_of_authorities_that_cannot_be_used_keeps_a_reload_from_changing_
 
 
 def test_a_missing_library_is_said_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "natobs.exposition.otlp_export")
+    monkeypatch.delitem(sys.modules, "natobs.exposition.otlp.exporters")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
     with pytest.raises(SetupError, match=r"pip install 'natobs\[otlp\]'"):
         OtlpPush("natobs-agent", ":9650", list, 0.0, quick("http://127.0.0.1:1"))
@@ -126,7 +146,7 @@ def test_a_missing_library_is_said_with_the_way_to_get_it(monkeypatch: pytest.Mo
 
 def test_without_an_endpoint_nothing_is_loaded() -> None:
     code = (
-        "import json, sys; from natobs.config import Otlp; from natobs.exposition.otlp import OtlpPush;"
+        "import json, sys; from natobs.config import Otlp; from natobs.exposition.otlp.push import OtlpPush;"
         "push = OtlpPush('natobs-agent', ':9650', list, 0.0, Otlp()); push.start(); push.stop();"
         "print(json.dumps(sorted(sys.modules)))"
     )

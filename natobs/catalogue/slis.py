@@ -34,7 +34,10 @@ class Sli:
         target: the value to start with, in words.
         inputs: the metrics of this machine that it is computed from.
         ratio: numerator and denominator where the two latest values alone give the indicator.
+        shares: numerator and denominator with the same labels: what of the one, counted of late, is in the other, by
+            label. Counters, and inputs too.
         missing: what else it takes, where the inputs do not suffice.
+        note: what to keep in mind when looking at the values.
     """
 
     id: str
@@ -43,13 +46,17 @@ class Sli:
     target: str
     inputs: tuple[Metric, ...] = ()
     ratio: tuple[Metric, Metric] | None = None
+    shares: tuple[Metric, Metric] | None = None
     missing: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         if not self.inputs and not self.missing:
             raise CatalogueError(f"SLI {self.id}: neither inputs nor a word on what is missing")
-        if self.ratio and not set(self.ratio) <= set(self.inputs):
-            raise CatalogueError(f"SLI {self.id}: its ratio is of metrics that are no inputs")
+        if not {*(self.ratio or ()), *(self.shares or ())} <= set(self.inputs):
+            raise CatalogueError(f"SLI {self.id}: its quotient is of metrics that are no inputs")
+        if self.shares and self.shares[0].label_names != self.shares[1].label_names:
+            raise CatalogueError(f"SLI {self.id}: its shares are of metrics with different labels")
 
 
 ALL: tuple[Sli, ...] = (
@@ -66,8 +73,9 @@ ALL: tuple[Sli, ...] = (
             conntrack.NEW_FLOW_DROPS,
             routing.DEFAULT_ROUTE_PRESENT,
         ),
-        missing="Below is what the kernel counts of forwarded flows, and what makes them fail. A third party that is "
-        "down counts too: whether it is the NAT that fails, probes on the private hosts tell (natobs probe).",
+        shares=(accounting.ANSWERED, accounting.ATTEMPTS),
+        note="Of forwarded flows. A third party that is down, and datagrams that want no answer, lower it too: whether "
+        "it is the NAT that fails, probes on the private hosts tell (natobs probe).",
     ),
     Sli(
         "M2",
@@ -162,6 +170,7 @@ ALL: tuple[Sli, ...] = (
         "Which third party fails?",
         "by destination",
         inputs=(accounting.DESTINATION_ATTEMPTS, accounting.DESTINATION_ANSWERED, accounting.HOST_ATTEMPTS),
+        shares=(accounting.DESTINATION_ANSWERED, accounting.DESTINATION_ATTEMPTS),
     ),
     Sli(
         "M10",

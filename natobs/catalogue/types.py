@@ -34,6 +34,13 @@ class Kind(Enum):
     HISTOGRAM = "histogram"
 
 
+class Start(Enum):
+    """When a counter or a histogram was zero. Whoever turns counters into increments takes it for the time of reset."""
+
+    HOST = "host"  # the kernel counts: when the host was started, or later (a rule, a device) and with zero
+    PROCESS = "process"  # natobs counts: when its process was started
+
+
 class Stability(Enum):
     """What a user may rely on: a stable name is never renamed, an experimental one may change in a minor release."""
 
@@ -79,6 +86,7 @@ class Metric:
         labels: in the order in which samples give their values.
         buckets: of a histogram: inclusive upper bounds, ascending; values above the last are counted too.
         stability: see :class:`Stability`.
+        start: see :class:`Start`; means nothing for gauges.
     """
 
     name: str
@@ -89,6 +97,7 @@ class Metric:
     labels: tuple[Label, ...] = ()
     buckets: tuple[float, ...] = ()
     stability: Stability = Stability.STABLE
+    start: Start = Start.HOST
 
     def __post_init__(self) -> None:
         names = self.label_names

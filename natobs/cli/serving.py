@@ -113,5 +113,7 @@ def _reload(service: Service) -> None:
         read = service.reload()
     except NatobsError as error:
         logger.warning("the configuration stays as it was: %s", error)
+    except Exception:  # of ours: no reason to end what serves
+        logger.exception("a reload has failed")
     else:
         logger.info("configuration read again" if read else "SIGHUP: there is no configuration to read again")

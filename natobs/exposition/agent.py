@@ -21,11 +21,11 @@ from natobs.exposition.encode import Encoded, encode
 from natobs.exposition.limits import Limits
 from natobs.exposition.listen import Address, parse_listen
 from natobs.exposition.messages import Request, Response, plain
-from natobs.exposition.otlp import OtlpPush, boot_time
+from natobs.exposition.otlp.push import OtlpPush
 from natobs.exposition.page import Page
 from natobs.exposition.reload import METHODS, Reloading, ReloadPage
 from natobs.exposition.responding import Responding, check
-from natobs.exposition.routes import Action, Routes
+from natobs.exposition.routes import Action, Routes, healthy
 from natobs.exposition.server import Server
 from natobs.exposition.textfile import write_textfile
 from natobs.exposition.webconfig import load_web_config
@@ -54,11 +54,12 @@ class Agent:
     """
 
     def __init__(self, machine: Machine, load: Callable[[], Config]) -> None:
+        began = time.time()
         self._machine = machine
         self._load = load
         self._config = load()
         self._observer = Observer(machine, self._config)
-        self._push = OtlpPush("natobs-agent", self._config.agent.listen[0], self._look, boot_time(), self._config.otlp)
+        self._push = OtlpPush("natobs-agent", self._config.agent.listen[0], self._look, began, self._config.otlp)
         self._responding = Responding(check(self._config))
         self._probes = AgentProbes(read(self._config, ()))
         self._probes.trace(self._push.tracing)
@@ -73,8 +74,8 @@ class Agent:
             Routes(
                 {
                     "/metrics": self._metrics,
-                    "/healthz": _healthy,
-                    "/-/healthy": _healthy,
+                    "/healthz": healthy,
+                    "/-/healthy": healthy,
                     "/-/reload": Action(ReloadPage(self._reloading), METHODS),
                     "/readyz": self._readiness,
                     "/": self._page,
@@ -137,7 +138,7 @@ class Agent:
         self._responding.stop()
         self._server.stop(_DRAIN_SECONDS)
         self._probes.stop()
-        self._push.stop()
+        self._push.stop()  # the last round has all that was counted
         self._observer.stop()
         self._machine.close()
 
@@ -242,10 +243,6 @@ class Agent:
         if not self._probes.working:
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, "not probing any more; the log says why, a reload begins anew")
         return plain(HTTPStatus.OK, "ready")
-
-
-def _healthy(request: Request) -> Response:
-    return plain(HTTPStatus.OK, f"alive at {time.time():.0f}")
 
 
 def _addresses(config: Config) -> list[Address]:

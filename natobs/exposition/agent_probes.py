@@ -87,6 +87,7 @@ class AgentProbes:
         self._adhoc = _FEW if given is None else ADHOC_AT_ONCE
         self._tracing: Tracing | None = None
         self._started = False
+        self._begun = False
         self._given = given
         self.probing = None if given is None else self._open(given)
         """The probes at work; None where there are none."""
@@ -136,7 +137,7 @@ class AgentProbes:
 
     def start(self) -> None:
         """Begin to probe."""
-        self._started = True
+        self._started = self._begun = True
         if self.probing is not None:
             self.probing.start()
 
@@ -167,7 +168,7 @@ class AgentProbes:
     def samples(self) -> list[AnySample]:
         """What they have counted; nothing before :meth:`start`."""
         probing = self.probing
-        return probing.samples() if probing is not None and self._started else []
+        return probing.samples() if probing is not None and self._begun else []
 
     def probe(self, request: Request) -> Response:
         """The handler of ``/probe``."""

@@ -12,7 +12,8 @@ from natobs import __version__
 from natobs.catalogue.metrics import agent as metric
 from natobs.catalogue.types import AnySample
 from natobs.errors import ConfigError
-from natobs.exposition import otlp, pushgateway
+from natobs.exposition import pushgateway
+from natobs.exposition.otlp.push import push_once
 from natobs.probe_config import ProbeFile
 from natobs.probes import round as probing
 from natobs.probes.round import Round
@@ -74,7 +75,7 @@ class Otlp:
             raise ConfigError("otlp.endpoint: not set, so there is nowhere to push to")
 
     def push(self, file: ProbeFile, samples: list[AnySample], done: Round) -> None:
-        otlp.push_once(file.otlp, "natobs-probe", "", samples, done.traced, began=done.began)
+        push_once(file.otlp, "natobs-probe", "", samples, done.traced, began=done.began, limit=PUSH_SECONDS)
 
 
 def run(file: ProbeFile, destination: Destination, limit: float) -> Round:

@@ -25,6 +25,7 @@ from natobs.exposition.agent_probes import AgentProbes
 from natobs.exposition.humanize import amount, span
 from natobs.exposition.messages import Request, Response
 from natobs.exposition.page_style import STYLE
+from natobs.exposition.page_values import Share, Values
 from natobs.exposition.quantile import quantile
 
 _REFRESH_SECONDS = 5
@@ -103,47 +104,6 @@ class Page:
         )
 
 
-class Values:
-    """The samples of a round by metric, with rates against an earlier round."""
-
-    def __init__(self, latest: Snapshot, base: Snapshot | None) -> None:
-        self.outcomes = {outcome.collector: outcome for outcome in latest.outcomes}
-        self._samples: dict[Metric, list[Sample]] = {}
-        for sample in _all(latest):
-            self._samples.setdefault(sample.metric, []).append(sample)
-        self._distributions: dict[Metric, list[HistogramSample]] = {}
-        for outcome in latest.outcomes:
-            for distribution in outcome.distributions:
-                self._distributions.setdefault(distribution.metric, []).append(distribution)
-        self._before = {(sample.metric, sample.labels): sample.value for sample in _all(base)} if base else {}
-        self._seconds = latest.time - base.time if base else 0.0
-
-    def of(self, metric: Metric) -> Sequence[Sample]:
-        """Every sample of a metric, in the collector's order."""
-        return self._samples.get(metric, ())
-
-    def distributions_of(self, metric: Metric) -> Sequence[HistogramSample]:
-        """Every series of a histogram, in the collector's order."""
-        return self._distributions.get(metric, ())
-
-    def rate(self, sample: Sample) -> float | None:
-        """Increase per second; None for gauges, without an earlier value, and after a reset."""
-        before = self._before.get((sample.metric, sample.labels))
-        if sample.metric.kind is not Kind.COUNTER or before is None or self._seconds <= 0 or sample.value < before:
-            return None
-        return (sample.value - before) / self._seconds
-
-    def ratio(self, pair: tuple[Metric, Metric]) -> float | None:
-        """Quotient of two metrics that have one sample each; None when one is unknown or the divisor is zero."""
-        above, below = (self.of(metric) for metric in pair)
-        return above[0].value / below[0].value if above and below and below[0].value else None
-
-
-def _all(snapshot: Snapshot) -> Iterator[Sample]:
-    for outcome in snapshot.outcomes:
-        yield from outcome.samples
-
-
 def _sli(sli: Sli, values: Values, sources: dict[Metric, str]) -> Iterator[str]:
     yield (
         f'<section><h2><span class="id">{sli.id}</span>{escape(sli.title)}</h2>'
@@ -155,12 +115,31 @@ def _sli(sli: Sli, values: Values, sources: dict[Metric, str]) -> Iterator[str]:
             yield f'<div class="now">{amount(share, "ratio")}</div><meter max="1" value="{share:.4f}"></meter>'
     if sli.missing:
         yield f'<p class="why"><span class="unknown">UNKNOWN</span> {escape(sli.missing)}</p>'
+    if sli.note:
+        yield f'<p class="why dim">{escape(sli.note)}</p>'
+    shares = values.shares(sli.shares) if sli.shares else []
     if sli.inputs:
         yield "<table>"
+        if sli.shares and shares:
+            yield from _shares(sli.shares, shares)
         for metric in sli.inputs:
-            yield from _metric(metric, values, sources)
+            if not (shares and sli.shares and metric in sli.shares):
+                yield from _metric(metric, values, sources)
         yield "</table>"
     yield "</section>"
+
+
+def _shares(pair: tuple[Metric, Metric], shares: Sequence[Share]) -> Iterator[str]:
+    """A row for each label set: the share, and of how many; those without anything are left out."""
+    yield f'<tr><th colspan="3">{escape(_short(pair[0]))} of {escape(_short(pair[1]))}</th></tr>'
+    rows = [
+        f'<tr class="of"><th>{_labels(share.sample)}</th>'
+        f'<td class="number">{amount(min(1.0, share.part / share.whole), "ratio")}</td>'
+        f'<td class="number">of {amount(share.whole)}{"" if share.recent else " in all"}</td></tr>'
+        for share in shares
+        if share.whole
+    ]
+    yield from _folded(rows or ['<tr class="of"><td colspan="3" class="dim">nothing yet</td></tr>'])
 
 
 def _metric(metric: Metric, values: Values, sources: dict[Metric, str]) -> Iterator[str]:
@@ -182,6 +161,11 @@ def _metric(metric: Metric, values: Values, sources: dict[Metric, str]) -> Itera
     yield f'<tr><th colspan="3">{name}</th></tr>'
     busiest_first = sorted(samples, key=lambda sample: -(values.rate(sample) or 0.0))
     rows = [_row(_labels(sample), sample, values, "of") for sample in busiest_first]
+    yield from _folded(rows)
+
+
+def _folded(rows: Sequence[str]) -> Iterator[str]:
+    """The first rows, and the others behind a click."""
     yield from rows[:_SHOWN_SERIES]
     if len(rows) > _SHOWN_SERIES:
         rest = "".join(rows[_SHOWN_SERIES:])

@@ -12,7 +12,7 @@ h2 .dim { font-weight: 400; font-size: .9rem }
 h2 .id { font-variant-numeric: tabular-nums }
 .dim, .id, .question, .number + .number, footer { color: color-mix(in srgb, currentColor 62%, transparent) }
 .question { margin: .1rem 0 .5rem; font-size: .88rem }
-main { columns: 24rem; column-gap: .8rem }
+main { columns: 24rem; column-gap: .8rem; margin-bottom: .8rem }
 section { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .8rem; margin-bottom: .8rem }
 main section { break-inside: avoid }
 section > p:last-child { margin-bottom: 0 }

@@ -20,10 +20,10 @@ from natobs.exposition.encode import encode
 from natobs.exposition.limits import ADHOC_AT_ONCE, Limits
 from natobs.exposition.listen import Address, parse_listen
 from natobs.exposition.messages import Handler, Request, Response, plain
-from natobs.exposition.otlp import OtlpPush
+from natobs.exposition.otlp.push import OtlpPush
 from natobs.exposition.probing import Probing
 from natobs.exposition.reload import METHODS, Reloading, ReloadPage
-from natobs.exposition.routes import Action, Routes
+from natobs.exposition.routes import Action, Routes, healthy
 from natobs.exposition.server import Server
 from natobs.exposition.webconfig import load_web_config
 from natobs.exposition.webschema import WebConfig
@@ -61,8 +61,8 @@ class Prober:
         routes: dict[str, Handler] = {
             "/metrics": self._metrics,
             "/probe": self._probing.probe,
-            "/healthz": _healthy,
-            "/-/healthy": _healthy,
+            "/healthz": healthy,
+            "/-/healthy": healthy,
             "/-/reload": Action(ReloadPage(self._reloading), METHODS),
             "/readyz": self._readiness,
             "/": self._probing.page,
@@ -116,7 +116,7 @@ class Prober:
         self._ready.clear()
         self._server.stop()
         self._probing.stop()
-        self._push.stop()
+        self._push.stop()  # the last round has all that was counted
 
     def reload(self) -> bool:
         """Read the probe file again; when it is wrong, nothing changes. Targets that stay keep their counters.
@@ -157,10 +157,6 @@ class Prober:
         if self._ready.is_set() and self.service.running:
             return plain(HTTPStatus.OK, "ready")
         return plain(HTTPStatus.SERVICE_UNAVAILABLE, "not probing: not ready yet, or stopping, or broken; see the log")
-
-
-def _healthy(request: Request) -> Response:
-    return plain(HTTPStatus.OK, f"alive at {time.time():.0f}")
 
 
 def _web_config(file: ProbeFile) -> WebConfig:

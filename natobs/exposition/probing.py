@@ -37,6 +37,7 @@ class Probing:
     def __init__(self, file: ProbeFile, make_kinds: MakeKinds = Kinds, adhoc_at_once: int = ADHOC_AT_ONCE) -> None:
         self.service = ProbeService(file, make_kinds)
         self._adhoc = AdHoc(self.service, make_kinds, adhoc_at_once)
+        self._ended = False
 
     def start(self) -> None:
         """Begin to probe."""
@@ -46,14 +47,17 @@ class Probing:
     def stop(self) -> None:
         """End; attempts in flight are abandoned."""
         self.service.stop()
+        self._ended = True
 
     def samples(self) -> list[AnySample]:
         """Everything that is known now; a fault here costs a scrape these samples, and no others."""
         try:
-            return self.service.samples()
+            samples = self.service.samples()
         except Exception:
             logger.exception("the samples of the probes are missing")
             return [metric.ENGINE_UP.sample(0)]
+        # An end that was asked for is none that alerts should be told of, as by the last push.
+        return [sample for sample in samples if sample.metric is not metric.ENGINE_UP] if self._ended else samples
 
     def probe(self, request: Request) -> Response:
         """The handler of ``/probe``."""

@@ -4,6 +4,7 @@ Knows paths and their methods; what changes something is closed to the pages of
 other sites. Refuses to know what is behind a path.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -68,3 +69,8 @@ class Routes:
     def __call__(self, request: Request) -> Response:
         handler = self._handlers.get(request.path)
         return handler(request) if handler else self._not_found
+
+
+def healthy(request: Request) -> Response:
+    """The handler of ``/healthz``: whoever gets this answer knows that the process answers."""
+    return plain(HTTPStatus.OK, f"alive at {time.time():.0f}")

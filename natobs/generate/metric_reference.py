@@ -6,11 +6,13 @@ from importlib import import_module
 from types import ModuleType
 
 from natobs.catalogue import metrics as package
-from natobs.catalogue.types import Label, Metric, metrics_of
+from natobs.catalogue.types import Kind, Label, Metric, Start, metrics_of
 from natobs.generate import markdown
 
 _INTRO = """Every metric that natobs exports. Counters end in `_total`; units are base units. A value that could not be
-read is absent, never zero: `natobs_collector_unavailable` says why. Names are stable unless marked experimental."""
+read is absent, never zero: `natobs_collector_unavailable` says why. Names are stable unless marked experimental.
+What is marked "since start" was zero when natobs was started; other counters are the kernel's, and began with the host
+or with what they count."""
 
 
 def page() -> str:
@@ -35,9 +37,11 @@ def _sections() -> Iterator[str]:
 
 def _row(metric: Metric) -> list[str]:
     stability = "" if metric.stability.value == "stable" else f" ({metric.stability.value})"
+    counts = metric.kind in {Kind.COUNTER, Kind.HISTOGRAM}
+    since = " since start" if counts and metric.start is Start.PROCESS else ""
     return [
         f"`{metric.name}`",
-        metric.kind.value + stability,
+        metric.kind.value + since + stability,
         "<br>".join(_label(label) for label in metric.labels),
         metric.help,
         metric.source,

@@ -1,6 +1,6 @@
 """Metrics of connection tracking: how full the table is, and why new flows were dropped."""
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 _STATS = "ctnetlink IPCTNL_MSG_CT_GET_STATS, else /proc/sys/net/netfilter"
 _STATS_CPU = "ctnetlink IPCTNL_MSG_CT_GET_STATS_CPU summed over CPUs, else /proc/net/stat/nf_conntrack"
@@ -60,4 +60,5 @@ NEW_FLOW_DROPS = Metric(
     "Packets of new flows dropped by connection tracking since the agent started, by reason",
     "computed from the increments of drop, insert_failed and chain_toolong",
     labels=(Label("reason", "why the flow got no entry", domain=("table_full", "tuple_clash", "chain_too_long")),),
+    start=Start.PROCESS,
 )

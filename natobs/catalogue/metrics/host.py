@@ -1,6 +1,6 @@
 """Metrics of the machine that does the translating, and of the agent's own cost on it."""
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 CPU_SECONDS = Metric(
     "natobs_cpu_seconds_total",
@@ -44,6 +44,7 @@ AGENT_CPU_SECONDS = Metric(
     "Time that the agent's own process has spent on CPUs, in user and system mode",
     "CLOCK_PROCESS_CPUTIME_ID (time.process_time)",
     unit="seconds",
+    start=Start.PROCESS,
 )
 AGENT_RESIDENT_MEMORY = Metric(
     "natobs_agent_resident_memory_bytes",

@@ -1,6 +1,6 @@
 """Metrics of the push over OTLP; absent where none is configured."""
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 SIGNALS = ("metrics", "traces")
 """What can be pushed."""
@@ -13,13 +13,14 @@ PUSHES = Metric(
     Kind.COUNTER,
     "Rounds of metrics and batches of spans that the receiver accepted (sent), tries that failed, and what was lost "
     "for good (dropped)",
-    "the push",
+    "the process's own count",
     labels=(SIGNAL, Label("result", "what became of it", domain=RESULTS)),
+    start=Start.PROCESS,
 )
 WAITING = Metric(
     "natobs_otlp_waiting",
     Kind.GAUGE,
     "Rounds of metrics and batches of spans that wait to be pushed; otlp.queue at most",
-    "the push",
+    "the process's own count",
     labels=(SIGNAL,),
 )

@@ -5,7 +5,7 @@ A target of a probe that is marked critical has series of its own. All other tar
 their own counters and histogram, and none of the outbound ones.
 """
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 KINDS = ("icmp", "udp", "stun", "tcp", "tls", "http", "dns", "pmtu")
 """Every kind of probe."""
@@ -60,7 +60,9 @@ LABELS = (
 
 
 def _counter(name: str, text: str, source: str = _ENGINE, *labels: Label) -> Metric:
-    return Metric(f"natobs_probe_{name}_total", Kind.COUNTER, text, source, labels=(*LABELS, *labels))
+    return Metric(
+        f"natobs_probe_{name}_total", Kind.COUNTER, text, source, labels=(*LABELS, *labels), start=Start.PROCESS
+    )
 
 
 ATTEMPTS = _counter("attempts", "First attempts that have ended, well or not; retries are counted apart")
@@ -83,6 +85,7 @@ DURATION = Metric(
     unit="seconds",
     labels=LABELS,
     buckets=DURATION_BUCKETS,
+    start=Start.PROCESS,
 )
 PHASE_DURATION = Metric(
     "natobs_probe_phase_duration_seconds",
@@ -92,6 +95,7 @@ PHASE_DURATION = Metric(
     unit="seconds",
     labels=(*LABELS, Label("phase", "part of the attempt", domain=PHASES)),
     buckets=DURATION_BUCKETS,
+    start=Start.PROCESS,
 )
 RTT = Metric(
     "natobs_probe_rtt_seconds",
@@ -101,6 +105,7 @@ RTT = Metric(
     unit="seconds",
     labels=LABELS,
     buckets=RTT_BUCKETS,
+    start=Start.PROCESS,
 )
 ADDED_RTT = Metric(
     "natobs_probe_added_rtt_seconds",
@@ -136,6 +141,7 @@ PAIRED_RTT = Metric(
     unit="seconds",
     labels=(*LABELS, Label("path", "through the NAT, or without it", domain=PATHS)),
     buckets=RTT_BUCKETS,
+    start=Start.PROCESS,
 )
 ACCESS_RTT = Metric(
     "natobs_probe_access_rtt_seconds",
@@ -146,6 +152,7 @@ ACCESS_RTT = Metric(
     unit="seconds",
     labels=LABELS,
     buckets=RTT_BUCKETS,
+    start=Start.PROCESS,
 )
 ACCESS_ATTEMPTS = _counter(
     "access_attempts",
@@ -233,6 +240,7 @@ DISCOVERY_FAILURES = Metric(
     "Looks for targets that found a document missing, wrong, too large or not to be probed",
     _DISCOVERY,
     labels=_SOURCE_LABELS,
+    start=Start.PROCESS,
 )
 DISCOVERY_TIMESTAMP = Metric(
     "natobs_probe_discovery_timestamp_seconds",
@@ -254,6 +262,7 @@ BEATS_SKIPPED = Metric(
     Kind.COUNTER,
     "First attempts that were not made because a whole interval had passed since they were due, as after a suspension",
     "the plan",
+    start=Start.PROCESS,
 )
 ENGINE_UP = Metric(
     "natobs_probe_engine_up",

@@ -1,6 +1,6 @@
 """Metrics of the reflector: what probes asked of it, what it answered, and why it kept silent."""
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 SERVICES = ("stamp", "stun", "echo", "http")
 """UDP, UDP, TCP, TCP."""
@@ -29,6 +29,7 @@ REQUESTS = Metric(
     "Datagrams (stamp, stun), connections (echo) and requests (http) that came in",
     "the reflector's own count",
     labels=(SERVICE,),
+    start=Start.PROCESS,
 )
 REPLIES = Metric(
     "natobs_reflector_replies_total",
@@ -36,6 +37,7 @@ REPLIES = Metric(
     "Datagrams (stamp, stun), connections (echo) and requests (http) that were answered",
     "the reflector's own count",
     labels=(SERVICE,),
+    start=Start.PROCESS,
 )
 DROPPED = Metric(
     "natobs_reflector_dropped_total",
@@ -43,6 +45,7 @@ DROPPED = Metric(
     "Datagrams and requests that were not answered, and connections that were cut off, by reason",
     "the reflector's own count; receive_buffer: SO_MEMINFO of the socket",
     labels=(SERVICE, Label("reason", "why", domain=REASONS)),
+    start=Start.PROCESS,
 )
 RECEIVE_BYTES = Metric(
     "natobs_reflector_receive_bytes_total",
@@ -51,6 +54,7 @@ RECEIVE_BYTES = Metric(
     "the reflector's own count",
     unit="",
     labels=(Label("service", "what was asked for", domain=("stamp", "stun", "echo")),),
+    start=Start.PROCESS,
 )
 TRANSMIT_BYTES = Metric(
     "natobs_reflector_transmit_bytes_total",
@@ -58,6 +62,7 @@ TRANSMIT_BYTES = Metric(
     "Bytes of payload that were sent; for http the bodies of answers, as far as they were begun",
     "the reflector's own count",
     labels=(SERVICE,),
+    start=Start.PROCESS,
 )
 CONNECTIONS = Metric(
     "natobs_reflector_connections",

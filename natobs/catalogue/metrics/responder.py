@@ -1,6 +1,6 @@
 """Metrics of the agent's responder, which measures round trips for probers behind the NAT; absent while it is off."""
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 RESULTS = ("measured", "failed", "refused", "busy", "ignored")
 """What can become of a request."""
@@ -12,6 +12,7 @@ REQUESTS = Metric(
     "for a target off the list, busy asked for too much, ignored came from a stranger or were no requests",
     "the responder's own count",
     labels=(Label("result", "what became of the request", domain=RESULTS),),
+    start=Start.PROCESS,
 )
 UP = Metric(
     "natobs_responder_up",

@@ -1,6 +1,6 @@
 """Metrics of routes, addresses and links: whether the NAT itself can reach anything, and what changed."""
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 _EVENTS = "rtnetlink events, completed by dumps where Linux tells of nothing"
 _DEVICE = Label(
@@ -30,6 +30,7 @@ ROUTE_CHANGES = Metric(
             domain=("default_added", "default_removed", "default_changed", "added", "removed", "changed"),
         ),
     ),
+    start=Start.PROCESS,
 )
 ADDRESS_CHANGES = Metric(
     "natobs_address_changes_total",
@@ -37,6 +38,7 @@ ADDRESS_CHANGES = Metric(
     "Addresses of global or site scope that came or went since the agent started; renewals are no change",
     _EVENTS,
     labels=(_DEVICE,),
+    start=Start.PROCESS,
 )
 LINK_CHANGES = Metric(
     "natobs_link_changes_total",
@@ -44,6 +46,7 @@ LINK_CHANGES = Metric(
     "Times since the agent started that an interface became usable (on, with carrier) or ceased to be: two for a flap",
     _EVENTS,
     labels=(_DEVICE,),
+    start=Start.PROCESS,
 )
 EVENTS_LOST = Metric(
     "natobs_route_events_lost_total",
@@ -51,6 +54,7 @@ EVENTS_LOST = Metric(
     "Times that rtnetlink events were lost or not understood; what they changed is then found by comparison, "
     "except for what changed and changed back",
     "ENOBUFS on the rtnetlink socket",
+    start=Start.PROCESS,
 )
 DEVICE_ROLE = Metric(
     "natobs_device_role_info",

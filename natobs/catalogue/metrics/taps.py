@@ -1,6 +1,6 @@
 """Metrics of the taps: where packets of probes were seen on this NAT, and how long they stayed in it."""
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 _TAP = "packet socket with SO_TIMESTAMPNS, one for all devices"
 
@@ -21,6 +21,7 @@ RESIDENCE = Metric(
         *(digits / 10**exponent for exponent in (5, 4, 3, 2, 1) for digits in _DECADE),
         1.0,
     ),
+    start=Start.PROCESS,
 )
 MISSED = Metric(
     "natobs_nat_residence_missed_total",
@@ -29,6 +30,7 @@ MISSED = Metric(
     "up, or missed by the tap",
     f"{_TAP}; what found no match",
     labels=(DIRECTION,),
+    start=Start.PROCESS,
 )
 SEEN = Metric(
     "natobs_probe_packets_seen_total",
@@ -43,12 +45,14 @@ SEEN = Metric(
         ),
         Label("point", "where: the side of this machine, and the packet's way through it", domain=POINTS),
     ),
+    start=Start.PROCESS,
 )
 LOST = Metric(
     "natobs_tap_packets_lost_total",
     Kind.COUNTER,
     "Packets of probes that passed the NAT but not the tap, because the agent read too slowly",
     "SO_RXQ_OVFL",
+    start=Start.PROCESS,
 )
 LISTENING = Metric(
     "natobs_tap_listening",

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
-from natobs.exposition.otlp_metrics import SCOPE, nanoseconds, readable
+from natobs.exposition.otlp.metrics import SCOPE, nanoseconds, readable
 from natobs.probes.model import Attempt, Trace
 
 _MOST_DETAIL = 500

@@ -1,4 +1,4 @@
-"""Takes a round of samples every interval, gathers spans to batches, and hands both to their lanes.
+"""Takes a round of samples every interval, gathers spans to batches, and hands both to their senders.
 
 Nobody who gives it something waits: not the scrape, whose samples it shares,
 and not the thread that sends probes. Knows time and threads; refuses to know
@@ -10,14 +10,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from natobs.catalogue.types import AnySample, Sample
 from natobs.config import Otlp
-from natobs.exposition.otlp_courier import Courier, Deliver
-from natobs.exposition.otlp_lane import Lane, Signal, Tally
-from natobs.exposition.otlp_round import Round
+from natobs.exposition.otlp.delivery import Delivery, Round
+from natobs.exposition.otlp.limited import Limited
+from natobs.exposition.otlp.sender import Sender, Signal, Tally
 from natobs.probes.model import Attempt
 from natobs.probes.tracing import Tracing
 
@@ -31,19 +30,6 @@ _END_SECONDS = 1.0
 
 Take = Callable[[], Sequence[AnySample]]
 """Gives what a scrape would give."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Makes what delivers each signal; see :class:`natobs.exposition.otlp_export.Exporters`.
-
-    Args:
-        metrics: makes what delivers a round.
-        traces: makes what delivers a batch of attempts.
-    """
-
-    metrics: Callable[[], Deliver[Round]]
-    traces: Callable[[], Deliver[Sequence[Attempt]]]
 
 
 class Pusher:
@@ -66,19 +52,19 @@ class Pusher:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         limit = settings.timeout_seconds
-        self._rounds: Lane[Round] | None = None
-        self._spans: Lane[Sequence[Attempt]] | None = None
+        self._rounds: Sender[Round] | None = None
+        self._spans: Sender[Sequence[Attempt]] | None = None
         if "metrics" in settings.signals:
-            self._rounds = self._lane("metrics", Courier(delivery.metrics, limit))
+            self._rounds = self._sender("metrics", Limited(delivery.metrics, limit))
         if "traces" in settings.signals:
-            self._spans = self._lane("traces", Courier(delivery.traces, limit))
+            self._spans = self._sender("traces", Limited(delivery.traces, limit))
         self._clock = threading.Thread(target=self._run, name="natobs-otlp", daemon=True)
         self.tracing = Tracing(settings.successes_per_span, self._gather) if self._spans is not None else None
 
     def start(self) -> None:
         """Begin."""
-        for lane in self._lanes:
-            lane.start()
+        for sender in self._senders:
+            sender.start()
         self._clock.start()
 
     def stop(self) -> None:
@@ -87,22 +73,22 @@ class Pusher:
         self._stopped.set()
         if self._clock.is_alive():
             self._clock.join(_END_SECONDS)
-        for lane in self._lanes:
-            lane.end(end)
-        for lane in self._lanes:
-            lane.join()
+        for sender in self._senders:
+            sender.end(end)
+        for sender in self._senders:
+            sender.join()
 
     def samples(self) -> list[Sample]:
         """How the pushes fare."""
-        lanes = self._lanes
-        return [*self._tally.samples(lane.signal for lane in lanes), *(lane.waiting() for lane in lanes)]
+        senders = self._senders
+        return [*self._tally.samples(sender.signal for sender in senders), *(sender.waiting() for sender in senders)]
 
     @property
-    def _lanes(self) -> "list[Lane[Round] | Lane[Sequence[Attempt]]]":
-        return [lane for lane in (self._rounds, self._spans) if lane is not None]
+    def _senders(self) -> "list[Sender[Round] | Sender[Sequence[Attempt]]]":
+        return [sender for sender in (self._rounds, self._spans) if sender is not None]
 
-    def _lane(self, signal: Signal, deliver: Courier[T]) -> Lane[T]:
-        return Lane(
+    def _sender(self, signal: Signal, deliver: Limited[T]) -> Sender[T]:
+        return Sender(
             signal,
             self.settings.endpoint,
             depth=self.settings.queue,

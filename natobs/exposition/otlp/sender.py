@@ -11,11 +11,12 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Generic, Literal, TypeVar
 
 from natobs.catalogue.metrics import otlp as metric
 from natobs.catalogue.types import Sample
+from natobs.exposition.otlp.delivery import Deliver, PushError
 
 logger = logging.getLogger(__name__)
 
@@ -30,23 +31,8 @@ _JITTER = 0.2
 """Many agents lose a receiver at the same moment; they should not all come back at the same moment."""
 
 
-class PushError(Exception):
-    """A push that failed; never leaves this package.
-
-    Args:
-        detail: one sentence without headers and values.
-        retry: whether the same push may succeed later.
-        pause: how long the receiver wants to be left alone, in seconds.
-    """
-
-    def __init__(self, detail: str, *, retry: bool, pause: float = 0.0) -> None:
-        super().__init__(detail)
-        self.retry = retry
-        self.pause = pause
-
-
 class Tally:
-    """Counts what became of the pushes; outlives lanes, so that the counters survive a reload."""
+    """Counts what became of the pushes; outlives senders, so that the counters survive a reload."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,7 +54,7 @@ class Tally:
             ]
 
 
-class Lane(Generic[T]):
+class Sender(Generic[T]):
     """Pushes what it is given, one after the other.
 
     Args:
@@ -87,7 +73,7 @@ class Lane(Generic[T]):
         *,
         depth: int,
         longest_pause: float,
-        deliver: Callable[[T], str],
+        deliver: Deliver[T],
         tally: Tally,
     ) -> None:
         self.signal = signal

@@ -14,13 +14,12 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from natobs.catalogue.types import Start
 from natobs.config import Otlp
-from natobs.exposition.otlp_courier import Deliver
-from natobs.exposition.otlp_lane import PushError
-from natobs.exposition.otlp_metrics import metrics_data
-from natobs.exposition.otlp_round import Round
-from natobs.exposition.otlp_session import PushSession, silence
-from natobs.exposition.otlp_spans import spans
+from natobs.exposition.otlp.delivery import Deliver, PushError, Round
+from natobs.exposition.otlp.metrics import metrics_data
+from natobs.exposition.otlp.session import PushSession, silence
+from natobs.exposition.otlp.spans import spans
 from natobs.probes.model import Attempt
 
 _UNSENT = "the exporter could not encode it"
@@ -44,7 +43,7 @@ class Exporters:
         began: when counters were zero, in seconds since the epoch.
     """
 
-    def __init__(self, settings: Otlp, attributes: Mapping[str, str], began: float) -> None:
+    def __init__(self, settings: Otlp, attributes: Mapping[str, str], began: Mapping[Start, float]) -> None:
         silence()
         self._settings = settings
         self._resource = Resource(dict(attributes))

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from natobs.exposition.otlp_courier import Courier
-from natobs.exposition.otlp_lane import Lane, PushError, Tally
+from natobs.exposition.otlp.delivery import PushError
+from natobs.exposition.otlp.limited import Limited
+from natobs.exposition.otlp.sender import Sender, Tally
 from tests.otlp_receiver import until
 
 WHERE = "http://receiver.test"
@@ -34,9 +35,9 @@ class Desk:
 
 
 @contextmanager
-def lane(desk: Desk, depth: int = 3) -> Iterator[tuple[Lane[int], Callable[[str], float]]]:
+def lane(desk: Desk, depth: int = 3) -> Iterator[tuple[Sender[int], Callable[[str], float]]]:
     tally = Tally()
-    made: Lane[int] = Lane("metrics", WHERE, depth=depth, longest_pause=0.01, deliver=desk, tally=tally)
+    made: Sender[int] = Sender("metrics", WHERE, depth=depth, longest_pause=0.01, deliver=desk, tally=tally)
 
     def count(result: str) -> float:
         return next(sample.value for sample in tally.samples(["metrics"]) if sample.labels[1] == result)
@@ -218,7 +219,7 @@ def test_a_push_that_hangs_is_left_behind_and_the_next_has_a_fresh_exporter() ->
 
         return deliver
 
-    courier = Courier(make, 0.05)
+    courier = Limited(make, 0.05)
     try:
         assert courier("good") == "0 good"
         for expected in range(1, 5):
@@ -242,4 +243,4 @@ def test_what_goes_wrong_in_a_push_is_raised_to_whoever_asked_for_it() -> None:
         raise ValueError(item)
 
     with pytest.raises(ValueError, match="odd"):
-        Courier(lambda: deliver, 1.0)("odd")
+        Limited(lambda: deliver, 1.0)("odd")

@@ -7,7 +7,7 @@ adds suffixes finds them there, one that does not finds the names that rules and
 dashboards use. Knows the two data models; refuses to know how they travel.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, cast
 
 from opentelemetry.sdk.metrics import Exemplar as OtlpExemplar
@@ -16,8 +16,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from natobs import __version__
-from natobs.catalogue.types import AnySample, Exemplar, HistogramValue, Kind, Metric
-from natobs.exposition.otlp_round import Round
+from natobs.catalogue.types import AnySample, Exemplar, HistogramValue, Kind, Metric, Start
+from natobs.exposition.otlp.delivery import Round
 
 SCOPE = InstrumentationScope("natobs", __version__)
 _NANOSECONDS = 1e9
@@ -28,15 +28,16 @@ _UNKNOWN = cast("float", None)
 """The least and greatest value of a histogram, which is not kept; the encoder leaves it out."""
 
 
-def metrics_data(taken: Round, resource: Resource, began: float) -> export.MetricsData:
+def metrics_data(taken: Round, resource: Resource, began: Mapping[Start, float]) -> export.MetricsData:
     """One round as OTLP has it. Of samples with the same name and labels the first is kept, as in a scrape.
 
     Args:
         taken: the round.
         resource: who reports.
-        began: when the counters were zero, in seconds since the epoch.
+        began: when counters were zero, in seconds since the epoch.
     """
-    times = _Times(nanoseconds(min(began, taken.time)), nanoseconds(taken.time), taken.since)
+    starts = {start: nanoseconds(min(moment, taken.time)) for start, moment in began.items()}
+    times = _Times(starts, nanoseconds(taken.time), taken.since)
     metrics = [
         export.Metric(row.name, row.help, _UNITS.get(row.unit, ""), _data(row, points, times))
         for row, points in _group(taken.samples).items()
@@ -59,7 +60,7 @@ _Points = dict[tuple[str, ...], float | HistogramValue]
 
 
 class _Times(NamedTuple):
-    start: int
+    starts: Mapping[Start, int]
     now: int
     since: float
 
@@ -82,8 +83,9 @@ def _data(row: Metric, points: _Points, times: _Times) -> export.DataT:
             cumulative,
         )
     # Floats throughout, as in Prometheus: a counter of the kernel need not fit into OTLP's 63 bits.
+    start = times.starts[row.start] if row.kind is Kind.COUNTER else 0  # 0: a gauge has none
     numbers = [
-        export.NumberDataPoint(_attributes(row, labels), times.start, times.now, float(value))
+        export.NumberDataPoint(_attributes(row, labels), start, times.now, float(value))
         for labels, value in points.items()
         if not isinstance(value, HistogramValue)
     ]
@@ -93,7 +95,7 @@ def _data(row: Metric, points: _Points, times: _Times) -> export.DataT:
 def _histogram(row: Metric, labels: tuple[str, ...], value: HistogramValue, times: _Times) -> export.HistogramDataPoint:
     return export.HistogramDataPoint(
         attributes=_attributes(row, labels),
-        start_time_unix_nano=times.start,
+        start_time_unix_nano=times.starts[row.start],
         time_unix_nano=times.now,
         count=sum(value.counts),
         sum=float(value.sum),

@@ -11,17 +11,15 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from natobs.exposition.otlp_lane import PushError
+from natobs.exposition.otlp.delivery import Deliver, PushError
 
 T = TypeVar("T")
-Deliver = Callable[[T], str]
-"""Pushes one thing; returns a complaint of the receiver, empty if there is none. Raises PushError."""
 
 _MOST_LEFT = 4
 """Threads left behind; no push is begun while there are so many."""
 
 
-class Courier(Generic[T]):
+class Limited(Generic[T]):
     """Delivers one thing at a time, each within a limit.
 
     Args:

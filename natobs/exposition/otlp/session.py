@@ -16,7 +16,7 @@ import urllib3
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from natobs.exposition.otlp_lane import PushError
+from natobs.exposition.otlp.delivery import PushError
 
 _PASSING = frozenset({429, 502, 503, 504})
 """The specification's retryable status codes; all others must not be retried."""
@@ -82,7 +82,7 @@ class PushSession(requests.Session):
 
 
 def silence() -> None:
-    """Keep exporters from logging each failure: the lane says when things change."""
+    """Keep exporters from logging each failure: the sender says when things change."""
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
 

@@ -4,20 +4,30 @@ Knows when OpenTelemetry's libraries are needed, and who the process is to a
 receiver. Where no endpoint is configured nothing is imported and nothing runs.
 """
 
+import logging
+import math
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from natobs import __version__
-from natobs.catalogue.types import AnySample, Sample
+from natobs.catalogue.types import AnySample, Sample, Start
 from natobs.config import Otlp
 from natobs.errors import ConfigError, ExpositionError, SetupError
-from natobs.exposition.otlp_courier import Courier
-from natobs.exposition.otlp_lane import PushError, Tally
-from natobs.exposition.otlp_pusher import BATCH, Delivery, Pusher, Take
-from natobs.exposition.otlp_round import Round
+from natobs.exposition.otlp.delivery import Deliver, Delivery, PushError, Round
+from natobs.exposition.otlp.limited import Limited
+from natobs.exposition.otlp.pusher import BATCH, Pusher, Take
+from natobs.exposition.otlp.sender import Signal, Tally
 from natobs.probes.model import Attempt
 from natobs.probes.tracing import Tracing
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_SHORTEST_SECONDS = 0.1
+"""For a push whose time is over before it has begun."""
 
 
 class OtlpPush:
@@ -27,7 +37,7 @@ class OtlpPush:
         service: ``natobs-agent`` or ``natobs-probe``.
         listen: the first address that the process listens on: its port tells it from others on this host.
         take: gives what a scrape would give.
-        began: when the counters were zero, in seconds since the epoch.
+        began: when the counters of this process were zero, in seconds since the epoch.
         settings: at first.
 
     Raises:
@@ -38,7 +48,7 @@ class OtlpPush:
     def __init__(self, service: str, listen: str, take: Take, began: float, settings: Otlp) -> None:
         self._identity = identity(service, listen)
         self._take = take
-        self._began = began
+        self._began = _starts(began)
         self._tally = Tally()
         self._running = False
         self._pusher: Pusher | None = None
@@ -96,6 +106,7 @@ def push_once(  # noqa: PLR0913 - what, from whom, and where to
     attempts: Sequence[Attempt] = (),
     *,
     began: float | None = None,
+    limit: float = math.inf,
 ) -> None:
     """Push one round, and the attempts that are traced, and return when the receiver has answered.
 
@@ -106,25 +117,34 @@ def push_once(  # noqa: PLR0913 - what, from whom, and where to
         samples: counters among them began with the first of the attempts, or just now.
         attempts: those without a trace are passed over.
         began: when the counters began instead, in seconds since the epoch.
+        limit: seconds for everything.
 
     Raises:
-        ExpositionError: a push has failed.
+        ExpositionError: a push has failed; says which.
         ConfigError, SetupError: as for :class:`OtlpPush`.
     """
     now = time.time()
     traced = [attempt for attempt in attempts if attempt.trace is not None]
     if began is None:
         began = min((attempt.started for attempt in traced), default=now)
-    delivery = _delivery(settings, identity(service, listen), began)
+    delivery = _delivery(settings, identity(service, listen), _starts(began))
+    deadline = time.monotonic() + limit
+    if "metrics" in settings.signals:
+        _push("metrics", delivery.metrics, Round(now, 0.0, samples), settings, deadline)
+    if "traces" in settings.signals:
+        for first in range(0, len(traced), BATCH):
+            _push("traces", delivery.traces, traced[first : first + BATCH], settings, deadline)
+
+
+def _push(signal: Signal, make: Callable[[], Deliver[T]], item: T, settings: Otlp, deadline: float) -> None:
+    """Push one thing, once, and say what the receiver did not take of it."""
+    limit = min(settings.timeout_seconds, max(_SHORTEST_SECONDS, deadline - time.monotonic()))
     try:
-        if "metrics" in settings.signals:
-            Courier(delivery.metrics, settings.timeout_seconds)(Round(now, 0.0, samples))
-        if "traces" in settings.signals:
-            deliver = Courier(delivery.traces, settings.timeout_seconds)
-            for first in range(0, len(traced), BATCH):
-                deliver(traced[first : first + BATCH])
+        complaint = Limited(make, limit)(item)
     except PushError as error:
-        raise ExpositionError(f"nothing was pushed to {settings.endpoint}: {error}") from error
+        raise ExpositionError(f"{signal} were not pushed to {settings.endpoint}: {error}") from error
+    if complaint:
+        logger.warning("OTLP: %s takes %s only in part: %s", settings.endpoint, signal, complaint)
 
 
 def identity(service: str, listen: str) -> dict[str, str]:
@@ -139,14 +159,14 @@ def identity(service: str, listen: str) -> dict[str, str]:
     }
 
 
-def boot_time() -> float:
-    """When this host was started, in seconds since the epoch: when the kernel's counters were zero."""
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+def _starts(began: float) -> dict[Start, float]:
+    """When counters were zero, in seconds since the epoch: those of a process that began then, and the kernel's."""
+    return {Start.PROCESS: began, Start.HOST: time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)}
 
 
-def _delivery(settings: Otlp, attributes: Mapping[str, str], began: float) -> Delivery:
+def _delivery(settings: Otlp, attributes: Mapping[str, str], began: Mapping[Start, float]) -> Delivery:
     try:
-        from natobs.exposition.otlp_export import Exporters  # noqa: PLC0415 - OpenTelemetry's libraries are loaded here
+        from natobs.exposition.otlp.exporters import Exporters  # noqa: PLC0415 - OpenTelemetry's libraries are loaded here
     except ModuleNotFoundError as error:
         raise SetupError(
             f"otlp.endpoint is set, and that needs the Python package {error.name}; "
@@ -156,5 +176,5 @@ def _delivery(settings: Otlp, attributes: Mapping[str, str], began: float) -> De
     try:
         exporters.check()
     except OSError as error:
-        raise ConfigError(f"otlp.ca_file: {settings.ca_file}: {error}") from error
+        raise ConfigError(f"otlp.ca_file: {settings.ca_file}: {error.strerror or error}") from error
     return Delivery(exporters.metrics, exporters.traces)
