@@ -276,6 +276,8 @@ def split_target(text: str, default_port: int) -> tuple[str, int]:
     Raises:
         ConfigError: the text is none of these.
     """
+    if "://" in text:
+        raise ConfigError(f"target {text!r} is a URL; expected HOST:PORT, with the rest of it under http of the probe")
     host, port = text, ""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")

@@ -1,6 +1,7 @@
 """Probers that do what a test writes down, targets for them, and an engine over both."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -132,6 +133,19 @@ class Bench:
             assert time.monotonic() < deadline, self.done
             self.engine.turn(0.05)
         return self.done
+
+
+@contextmanager
+def at_work(engine: Engine) -> Iterator[threading.Thread]:
+    """An engine that probes by its plan, and is stopped whatever becomes of the test: no thread outlives it."""
+    thread = threading.Thread(target=engine.run, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        engine.stop()
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 @contextmanager

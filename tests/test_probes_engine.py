@@ -1,7 +1,6 @@
 import errno
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 
@@ -10,7 +9,19 @@ import pytest
 from natobs.probes.engine import Engine
 from natobs.probes.model import Attempt, ExpiredError, IcmpError, Outcome, Reason, Steps, Wait
 from natobs.probes.plan import Plan
-from tests.scripted import Attempting, Bench, Scripted, at_once, bench, black_hole, descriptors, echo, one, target
+from tests.scripted import (
+    Attempting,
+    Bench,
+    Scripted,
+    at_once,
+    at_work,
+    bench,
+    black_hole,
+    descriptors,
+    echo,
+    one,
+    target,
+)
 
 GOOD = Outcome()
 
@@ -197,39 +208,72 @@ def test_what_icmp_said_reaches_the_report() -> None:
     assert one(at_once(outcome)).outcome.icmp == IcmpError(3, 13, "192.0.2.1")
 
 
-def running(
+def planned(
     attempting: Callable[[int], Attempting], intervals: list[float], rate: float, timeout: float = 0.5
-) -> tuple[Engine, list[Scripted], list[Attempt], threading.Thread]:
+) -> tuple[Engine, list[Scripted], list[Attempt]]:
     targets = [target(interval_seconds=interval, timeout_seconds=timeout, retries=0) for interval in intervals]
     probers = [Scripted(attempting(index)) for index in range(len(intervals))]
     done: list[Attempt] = []
-    engine = Engine(targets, probers, Plan(intervals, rate, time.monotonic()), done.append)
-    return engine, probers, done, threading.Thread(target=engine.run)
+    return Engine(targets, probers, Plan(intervals, rate, time.monotonic()), done.append), probers, done
 
 
 def test_stop_ends_at_once_and_closes_everything_while_attempts_are_under_way() -> None:
     before = descriptors()
-    engine, probers, done, thread = running(lambda index: black_hole, [0.5] * 20, 1000)
-    thread.start()
-    time.sleep(0.4)
-    assert engine.in_flight > 5
-    start = time.monotonic()
-    engine.stop()
-    thread.join(5)
-    assert not thread.is_alive()
-    assert time.monotonic() - start < 0.3
+    engine, probers, done = planned(lambda index: black_hole, [0.5] * 20, 1000)
+    with at_work(engine) as thread:
+        deadline = time.monotonic() + 5
+        while engine.in_flight <= 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.in_flight > 5
+        start = time.monotonic()
+        engine.stop()
+        thread.join(5)
+        assert time.monotonic() - start < 0.3
     assert [prober.closed for prober in probers] == [1] * 20
     assert done == []
     assert descriptors() == before
     engine.stop()  # again, when all is closed: nothing happens
 
 
+def test_one_that_fails_while_it_is_closed_keeps_nothing_else_open() -> None:
+    def stubborn(number: int) -> Steps:
+        silent = os.eventfd(0)
+        try:
+            yield Wait(silent)
+        finally:
+            os.close(silent)
+            raise OSError(errno.EIO, "while it is closed")
+
+    class Broken(Scripted):
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.EIO, "while it is closed")
+
+    before = descriptors()
+    probers = [Broken(stubborn), Scripted(black_hole)]
+    engine = Engine([target(retries=0)] * 2, probers, Plan((), 1e6, time.monotonic()), print)
+    engine.begin(0)
+    engine.begin(1)
+    engine.close()
+    assert [prober.closed for prober in probers] == [1, 1]
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("order", ["stop first", "run first"])
+def test_however_stop_and_run_meet_the_engine_ends(order: str) -> None:
+    """A wake-up that got lost would leave it in a wait of an hour."""
+    for _turn in range(100):
+        engine, _probers, _done = planned(lambda index: echo, [], 1)
+        if order == "stop first":
+            engine.stop()
+        with at_work(engine):
+            pass
+
+
 def test_beats_come_by_the_plan() -> None:
-    engine, _probers, done, thread = running(lambda index: echo, [0.1] * 10, 1000, timeout=0.1)
-    thread.start()
-    time.sleep(1.05)
-    engine.stop()
-    thread.join(5)
+    engine, _probers, done = planned(lambda index: echo, [0.1] * 10, 1000, timeout=0.1)
+    with at_work(engine):
+        time.sleep(1.05)
     assert len(done) == pytest.approx(105, abs=12)
     assert all(attempt.outcome.success for attempt in done)
     assert sorted(attempt.lag for attempt in done)[len(done) // 2] < 0.05

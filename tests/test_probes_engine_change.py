@@ -1,14 +1,11 @@
 """Other targets while the engine runs: those that stay notice nothing."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from natobs.probes.engine import Change, Engine
 from natobs.probes.model import Attempt, Reason
 from natobs.probes.plan import Plan
-from tests.scripted import Bench, Scripted, black_hole, descriptors, echo, target
+from tests.scripted import Bench, Scripted, at_work, black_hole, descriptors, echo, target
 
 
 def test_one_that_goes_is_abandoned_and_closed_and_the_attempt_under_way_beside_it_ends_as_it_would() -> None:
@@ -31,24 +28,13 @@ def test_one_that_goes_is_abandoned_and_closed_and_the_attempt_under_way_beside_
     assert descriptors() == before
 
 
-@contextmanager
-def running(engine: Engine) -> Iterator[None]:
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        engine.stop()
-        thread.join(5)
-
-
 def test_a_new_one_gets_its_beats_and_a_renewed_one_its_new_definition() -> None:
     old, new = (target(host, 7, interval_seconds=0.1, timeout_seconds=0.1) for host in ("192.0.2.1", "192.0.2.2"))
     renamed = target("192.0.2.1", 7, interval_seconds=0.1, timeout_seconds=0.1, critical=True)
     prober, other = Scripted(echo), Scripted(echo)
     done: list[Attempt] = []
     engine = Engine([old], [prober], Plan([0.1], 100, time.monotonic()), done.append)
-    with running(engine):
+    with at_work(engine):
         assert engine.change(Change(rate=100, added={1: (new, other)}, renewed={0: renamed}))
         time.sleep(0.65)
     assert 4 <= len(other.numbers) <= 7
@@ -64,7 +50,7 @@ def test_a_new_one_gets_its_beats_and_a_renewed_one_its_new_definition() -> None
 def test_a_change_wakes_an_engine_that_waits_for_nothing() -> None:
     done: list[Attempt] = []
     engine = Engine([], [], Plan((), 1, time.monotonic()), done.append)
-    with running(engine):
+    with at_work(engine):
         time.sleep(0.1)
         new = target(interval_seconds=0.1, timeout_seconds=0.1)
         engine.change(Change(rate=100, added={0: (new, Scripted(echo))}))

@@ -36,6 +36,8 @@ def permission(*targets: str, allow: tuple[str, ...] = ("10.0.0.0/8",)) -> Permi
         (["::/0"], "::1", False),
         (["::/0"], "::ffff:10.0.0.5", False),
         (["::/0"], "64:ff9b::a00:5", False),
+        (["::/0"], "2002:a00:5::1", False),
+        (["::/0"], "fec0::1", False),
         (["::/0"], "fe80::1", False),
         (["::/0"], "fd00:ec2::254", False),
         (["fd00:ec2::254/128"], "fd00:ec2::254", True),

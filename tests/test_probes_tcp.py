@@ -184,6 +184,21 @@ def test_descriptors_do_not_grow() -> None:
         assert descriptors() <= before + 2
 
 
+def test_the_end_of_one_target_leaves_the_goodbyes_of_the_others_alone() -> None:
+    leaving = farewell.Farewell()
+    pairs = [socket.socketpair() for _ in range(3)]
+    for (opened, _other), prober in zip(pairs, ("one", "other", "one"), strict=True):
+        opened.setblocking(False)  # as every socket of a probe
+        leaving.leave(opened, prober)
+    leaving.close("one")
+    assert [opened.fileno() >= 0 for opened, _other in pairs] == [False, True, False]
+    assert [other.recv(1) for _opened, other in pairs] == [b""] * 3  # each has been told
+    leaving.close("other")
+    assert pairs[1][0].fileno() < 0
+    for _opened, other in pairs:
+        other.close()
+
+
 def test_out_of_descriptors_is_a_local_error() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with probing.environment() as (around, _noted):

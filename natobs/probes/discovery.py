@@ -66,20 +66,22 @@ class Discovery:
         self._wake.set()
 
     def start(self) -> None:
-        """Look now, and then every ``prober.discovery_seconds``; once."""
-        if self._thread is not None:
-            return
-        self._thread = threading.Thread(target=self._run, name="natobs-discovery", daemon=True)
-        self._thread.start()
+        """Look now, and then every ``prober.discovery_seconds``; once, and not after :meth:`stop`. From any thread."""
+        with self._lock:
+            if self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._run, name="natobs-discovery", daemon=True)
+                self._thread.start()
 
     def stop(self) -> None:
-        """End; a look under way is abandoned."""
-        self._stopping = True
+        """End; a look under way is abandoned. From any thread."""
+        with self._lock:
+            self._stopping = True
+            thread = self._thread
         self._wake.set()
         self.abandon()
-        if self._thread is not None:
-            self._thread.join(_END_SECONDS)
-            if self._thread.is_alive():
+        if thread is not None:
+            thread.join(_END_SECONDS)
+            if thread.is_alive():
                 logger.warning("the thread that looks for targets has not ended within %g s", _END_SECONDS)
 
     def abandon(self) -> None:
@@ -119,8 +121,10 @@ class Discovery:
         return found
 
     def _run(self) -> None:
-        while not self._stopping:
+        while True:
             self._wake.clear()
+            if self._stopping:  # looked at after clearing: else what stop() has set would be cleared, and slept through
+                return
             self.look()
             self._wake.wait(self._prober.discovery_seconds)
 

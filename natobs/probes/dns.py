@@ -92,7 +92,7 @@ class TcpProber(StreamProber):
         opened = yield from self._connect(progress, self._target.host, self._target.port)
         with contextlib.closing(Stream(opened)) as stream:
             response = yield from self._ask(stream, progress)
-            self._farewell.leave(stream.detach())
+            self._farewell.leave(stream.detach(), self)
         wrong = self._question.judge(response)
         if wrong is not None:
             raise FailedError(*wrong)

@@ -1,35 +1,30 @@
-"""Runs attempts: one thread, one epoll, any number of attempts in flight.
+"""Makes attempts: one thread, any number of attempts in flight.
 
-Begins what the plan says is due, wakes attempts whose descriptor is ready, ends
-those whose time is up, plans retries, and reports every attempt. The two sides
-of a pair are attempted one after the other, in random order. Time does not
-pass through here into a round trip: the kernel stamps packets, so that a busy
-or late engine does not show in the figures. Knows no kind of probe.
+Begins what the plan says is due, ends attempts whose time is up, plans retries,
+and reports every attempt. The two sides of a pair are attempted one after the
+other, in random order. Time does not pass through here into a round trip: the
+kernel stamps packets, so that a busy or late engine does not show in the
+figures. Leaves the waiting to :mod:`natobs.probes.loop`; knows no kind of probe.
 """
 
 import contextlib
-import heapq
 import logging
-import os
-import select
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
 from natobs.probes.errno_reason import outcome_of
-from natobs.probes.model import Attempt, ExpiredError, Outcome, Paired, Prober, Reason, Steps, Target, Wait
+from natobs.probes.loop import Loop, Waiter
+from natobs.probes.model import Attempt, ExpiredError, Outcome, Paired, Prober, Reason, Steps, Target
 from natobs.probes.plan import Due, Plan
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.02
 """Beats are rounded up to this, so that what falls due together costs one wake-up instead of many."""
-_FEWEST_EVENTS = 64
-"""Room for events of one turn, at the least; there is room for one of each attempt that waits."""
 _LATE_SHARE = 0.25
 """A beat that had to wait for the one before it for more than this share of its interval is no pair."""
 
@@ -45,16 +40,22 @@ class _Task(msgspec.Struct, frozen=True):
     then: "_Task | None" = None
 
 
-class _Running(msgspec.Struct, eq=False):
+class _Running(Waiter, eq=False):
+    """An attempt under way.
+
+    Args:
+        task: that it carries out.
+        target: whom it probes.
+        steps: what it does.
+        started: when, in seconds since the epoch.
+        start: when, in seconds of the monotonic clock.
+    """
+
     task: _Task
     target: Target
     steps: Steps
     started: float
     start: float
-    deadline: float
-    alarm: int = 0
-    waiting: int = -1
-    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +101,10 @@ class Engine:
         self._with_companion: set[int] = set()
         """Indexes of targets whose companion is under way, or to come at once."""
         self._plan.paired.update(index for index, prober in self._probers.items() if isinstance(prober, Paired))
-        self._epoll = select.epoll()
-        self._waiting: dict[int, _Running] = {}
-        self._watched: dict[int, Callable[[], None]] = {}
         self._busy: dict[int, list[Due]] = {}
-        self._deadlines: list[tuple[float, int, _Running]] = []
-        self._serial = 0
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.watch(self._wake, self._woken)
-        self._changes: deque[Change] = deque()
+        """Indexes of targets that are attempted, or whose companion goes before, with the beats that wait for that."""
+        self._loop: Loop[_Running] = Loop(self._step, self._expire)
         self._stopping = False
-        self._ending = threading.Lock()
-        self._closed = False
 
     @property
     def in_flight(self) -> int:
@@ -128,33 +121,20 @@ class Engine:
 
     def stop(self) -> None:
         """End :meth:`run`; from any thread."""
-        with self._ending:
-            self._stopping = True
-            if not self._closed:
-                os.eventfd_write(self._wake, 1)
+        self._loop.call(self._end)
 
     def change(self, change: Change) -> bool:
         """Probe other targets from the next turn on; from any thread. False when the engine has been closed."""
-        with self._ending:
-            if not self._closed:
-                self._changes.append(change)
-                os.eventfd_write(self._wake, 1)
-            return not self._closed
+        return self._loop.call(partial(self._carry_out, change))
 
     def close(self) -> None:
         """Abandon the attempts in flight and give everything back, once; :meth:`run` ends with it."""
-        with self._ending:
-            if self._closed:
-                return
-            self._closed = True
-        for change in self._changes:
-            self._carry_out(change)
-        for running in list(self._waiting.values()):
-            running.steps.close()
+        if not self._loop.close():
+            return
+        for running in self._loop.waiters:
+            _abandon(running)
         for prober in self._probers.values():
-            prober.close()
-        self._epoll.close()
-        os.close(self._wake)
+            _close(prober)
 
     def begin(self, index: int, number: int = 0) -> None:
         """Begin an attempt now, beside the plan."""
@@ -165,55 +145,37 @@ class Engine:
         replaced = self._probers.get(index)
         self._targets[index], self._probers[index] = target, prober
         if replaced is not None:
-            replaced.close()
+            _close(replaced)
 
     def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
         """Call back on the engine's thread for as long as a descriptor is readable, beside the attempts."""
-        self._watched[descriptor] = callback
-        self._epoll.register(descriptor, select.EPOLLIN)
+        self._loop.watch(descriptor, callback)
 
     def unwatch(self, descriptor: int) -> None:
         """End :meth:`watch`; before the descriptor is closed."""
-        del self._watched[descriptor]
-        self._epoll.unregister(descriptor)
+        self._loop.unwatch(descriptor)
 
     def turn(self, limit: float | None) -> None:
         """One turn of the loop: wait at most ``limit`` seconds, then do what there is to do."""
-        timeout = self._timeout(time.monotonic())
-        if limit is not None:
-            timeout = min(timeout, limit)
-        ready = self._epoll.poll(timeout, max(_FEWEST_EVENTS, len(self._waiting) + 1))
-        # Taken before the answers are read: one that comes while others are read has not missed its time limit.
-        looked = time.monotonic()
-        for descriptor, _events in ready:
-            running = self._waiting.get(descriptor)
-            if running is not None:
-                self._step(running)
-            elif descriptor in self._watched:
-                self._watched[descriptor]()
-        while self._deadlines and self._deadlines[0][0] <= looked:
-            moment, alarm, running = heapq.heappop(self._deadlines)
-            if not running.done and (moment == running.deadline or alarm == running.alarm):
-                self._step(running, expired=moment == running.deadline)
+        now = time.monotonic()
+        until = self._next_beat(now)
+        self._loop.turn(until if limit is None else min(until, now + limit))
         for due in self._plan.due(time.monotonic()):
             self._begin(due)
 
-    def _woken(self) -> None:
-        os.eventfd_read(self._wake)
-        while self._changes:
-            self._carry_out(self._changes.popleft())
+    def _end(self) -> None:
+        self._stopping = True
 
     def _carry_out(self, change: Change) -> None:
-        for running in [running for running in self._waiting.values() if running.task.index in change.removed]:
-            self._forget(running)
+        for running in [running for running in self._loop.waiters if running.task.index in change.removed]:
+            self._loop.leave(running)
             _abandon(running)
         for index in change.removed:
             self._busy.pop(index, None)
             self._with_companion.discard(index)
             self._plan.paired.discard(index)
             del self._targets[index]
-            with contextlib.suppress(OSError):  # the others are to go on
-                self._probers.pop(index).close()
+            _close(self._probers.pop(index))
         for index, (target, prober) in change.added.items():
             self._targets[index], self._probers[index] = target, prober
             if isinstance(prober, Paired):
@@ -223,17 +185,12 @@ class Engine:
         intervals = {index: target.settings.interval_seconds for index, (target, _prober) in change.added.items()}
         self._plan.change(change.removed, intervals, time.monotonic())
 
-    def _timeout(self, now: float) -> float:
+    def _next_beat(self, now: float) -> float:
+        """When to look at the plan again; infinity when there is nothing in it."""
         beat = self._plan.next_time
         if beat <= now:
-            beat = now + TICK_SECONDS  # the rate holds it back
-        elif beat != float("inf"):
-            beat = (beat // TICK_SECONDS + 1) * TICK_SECONDS
-        while self._deadlines and self._deadlines[0][2].done:
-            heapq.heappop(self._deadlines)  # it would only wake us
-        deadline = self._deadlines[0][0] if self._deadlines else float("inf")
-        wait = min(beat, deadline) - now
-        return 3600.0 if wait == float("inf") else max(0.0, wait)
+            return now + TICK_SECONDS  # the rate holds it back
+        return beat if beat == float("inf") else (beat // TICK_SECONDS + 1) * TICK_SECONDS
 
     def _begin(self, due: Due, *, waited: bool = False) -> None:
         queued = self._busy.get(due.target)
@@ -263,15 +220,18 @@ class Engine:
             target, prober = prober.companion_target, prober.companion
         now = time.monotonic()
         deadline = now + target.settings.timeout_seconds
-        running = _Running(task, target, prober.attempt(task.number), time.time(), now, deadline)
-        self._serial += 1
-        heapq.heappush(self._deadlines, (running.deadline, self._serial, running))
+        running = _Running(task, target, prober.attempt(task.number), time.time(), now, deadline=deadline)
+        self._loop.enter(running)
         self._step(running)
 
+    def _expire(self, running: _Running) -> None:
+        self._step(running, expired=True)
+
     def _step(self, running: _Running, *, expired: bool = False) -> None:
+        """Let an attempt go on, to where it waits again or to its end."""
         try:
             if not expired:
-                self._await(running, next(running.steps))
+                self._loop.wait(running, next(running.steps))
                 return
             running.steps.throw(ExpiredError())
             outcome = _timed_out()
@@ -286,34 +246,8 @@ class Engine:
             outcome = Outcome(Reason.LOCAL, f"{type(error).__name__}: {error}")
         self._finish(running, outcome)
 
-    def _await(self, running: _Running, wait: Wait) -> None:
-        running.alarm = 0
-        if wait.seconds is not None:
-            moment = time.monotonic() + wait.seconds
-            if moment < running.deadline:
-                self._serial += 1
-                running.alarm = self._serial
-                heapq.heappush(self._deadlines, (moment, self._serial, running))
-        events = select.EPOLLOUT if wait.write else select.EPOLLIN
-        if running.waiting == wait.descriptor:
-            # The attempt may have closed the socket behind the number and opened another.
-            with contextlib.suppress(FileNotFoundError):
-                self._epoll.modify(wait.descriptor, events)
-                return
-        self._forget(running)
-        self._epoll.register(wait.descriptor, events)
-        self._waiting[wait.descriptor] = running
-        running.waiting = wait.descriptor
-
-    def _forget(self, running: _Running) -> None:
-        if running.waiting >= 0:
-            self._waiting.pop(running.waiting, None)
-            with contextlib.suppress(OSError):  # closed by the attempt, and so forgotten already
-                self._epoll.unregister(running.waiting)
-            running.waiting = -1
-
     def _finish(self, running: _Running, outcome: Outcome) -> None:
-        self._forget(running)
+        self._loop.leave(running)
         _abandon(running)
         now = time.monotonic()
         task, target = running.task, running.target
@@ -337,9 +271,15 @@ class Engine:
 
 
 def _abandon(running: _Running) -> None:
-    with contextlib.suppress(OSError, RuntimeError):  # what it says while it is abandoned comes too late
+    try:  # noqa: SIM105 - done for each attempt, and contextlib.suppress would take longer than the call itself
         running.steps.close()
-    running.done = True
+    except (OSError, RuntimeError):
+        pass  # what it says while it is abandoned comes too late
+
+
+def _close(prober: Prober) -> None:
+    with contextlib.suppress(OSError):  # the others are to be closed too, or to go on
+        prober.close()
 
 
 def _timed_out() -> Outcome:

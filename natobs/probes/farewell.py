@@ -21,21 +21,22 @@ class Farewell:
     """Sockets whose sending half is shut; shared by the probers of a kind."""
 
     def __init__(self) -> None:
-        self._leaving: deque[socket.socket] = deque()
+        self._leaving: deque[tuple[object, socket.socket]] = deque()
 
-    def leave(self, opened: socket.socket) -> None:
-        """Say goodbye; the socket is no longer the caller's."""
+    def leave(self, opened: socket.socket, prober: object) -> None:
+        """Say goodbye; the socket is no longer the caller's, which says who it is."""
         with contextlib.suppress(OSError):  # reset meanwhile
             opened.shutdown(socket.SHUT_WR)
-        self._leaving.append(opened)
+        self._leaving.append((prober, opened))
         if len(self._leaving) > MOST:
             for _ in range(_ENDED_TOGETHER):
-                _end(self._leaving.popleft())
+                _end(self._leaving.popleft()[1])
 
-    def close(self) -> None:
-        """Close them all."""
-        while self._leaving:
-            _end(self._leaving.popleft())
+    def close(self, prober: object) -> None:
+        """Close those of one prober; the others' go on leaving."""
+        for each in [each for each in self._leaving if each[0] is prober]:
+            self._leaving.remove(each)
+            _end(each[1])
 
 
 def _end(opened: socket.socket) -> None:

@@ -95,7 +95,7 @@ class _HttpProber(StreamProber):
             yield from stream.send(exchange.begin())
             yield from self._first_byte(stream, exchange, progress)
             yield from self._transfer(stream, exchange, progress)
-            self._farewell.leave(stream.detach())
+            self._farewell.leave(stream.detach(), self)
         return exchange.answer
 
     def _first_byte(self, stream: Stream, exchange: Exchange, progress: Progress) -> Generator[Wait, None, None]:

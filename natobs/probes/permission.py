@@ -28,11 +28,14 @@ _SPECIAL: tuple[Network, ...] = tuple(
         "192.168.0.0/16",
         "198.18.0.0/15",
         "::/8",
+        "2002::/16",
         "fc00::/7",
         "fe80::/10",
+        "fec0::/10",
     )
 )
-"""Private, local, or for something else than hosts of the internet: RFC 6890. Clouds have metadata services there."""
+"""Private, local, or for something else than hosts of the internet: RFC 6890, and RFC 3879 for the last. Clouds have
+metadata services there. In ``::/8`` (with 64:ff9b::/96 of NAT64) and 2002::/16 an IPv4 address is hidden in another."""
 _NEVER: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in ("224.0.0.0/3", "ff00::/8"))
 """Multicast, reserved and broadcast: more than one host might answer."""
 

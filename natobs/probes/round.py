@@ -110,10 +110,9 @@ def run(file: ProbeFile, limit: float, make_kinds: MakeKinds = Kinds) -> Round:
             engine.close()
     finally:
         resolver.close()
-    looks = discovery.samples()
-    ended = counting.ended
+    counted, ended = counting.stats.samples(), counting.ended
     return Round(
-        [*counting.stats.samples(), *without_targets(file, targets), *looks],
+        [*counted, *without_targets(file, counted), *discovery.samples()],
         began,
         counting.traced,
         targets=len(targets),

@@ -132,9 +132,10 @@ class ProbeService:
 
     def samples(self) -> list[AnySample]:
         """Everything that is known now."""
+        counted = self.stats.samples()
         return [
-            *self.stats.samples(),
-            *without_targets(self.file, self.targets),
+            *counted,
+            *without_targets(self.file, counted),
             *self.discovery.samples(),
             metric.BEATS_SKIPPED.sample(self._skipped + self._crew.plan.skipped),
             metric.ENGINE_UP.sample(self.running),
@@ -233,9 +234,14 @@ def targets_of(file: ProbeFile, kinds: KindByName, discovered: Discovered | None
     return list(targets.values())
 
 
-def without_targets(file: ProbeFile, targets: Iterable[Target]) -> list[Sample]:
-    """The number of targets of probes whose sources hold none."""
-    having = {target.settings.name for target in targets}
+def without_targets(file: ProbeFile, counted: Iterable[AnySample]) -> list[Sample]:
+    """The number of targets of probes whose sources hold none.
+
+    Args:
+        file: of the probes.
+        counted: samples of the probes that have targets: of the same moment, so that none is there twice.
+    """
+    having = {sample.labels[0] for sample in counted if sample.metric is metric.TARGETS}
     return [metric.TARGETS.sample(0, one.name, one.kind, "") for one in file.probe if one.name not in having]
 
 

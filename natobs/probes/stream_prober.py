@@ -38,7 +38,7 @@ class StreamProber(ABC):
         return concluded(progress, self._steps(progress))
 
     def close(self) -> None:
-        self._farewell.close()
+        self._farewell.close(self)
 
     @abstractmethod
     def _steps(self, progress: Progress) -> Generator[Wait, None, None]:

@@ -33,4 +33,4 @@ class TcpKind:
 class _TcpProber(StreamProber):
     def _steps(self, progress: Progress) -> Generator[Wait, None, None]:
         opened = yield from self._connect(progress, self._target.host, self._target.port)
-        self._farewell.leave(opened)
+        self._farewell.leave(opened, self)

@@ -41,4 +41,4 @@ class _TlsProber(StreamProber):
         opened = yield from self._connect(progress, self._target.host, self._target.port)
         with contextlib.closing(Stream(opened)) as stream:
             yield from handshake(stream, self._context, self._name, self._settings, progress)
-            self._farewell.leave(stream.detach())
+            self._farewell.leave(stream.detach(), self)
