@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from natobs.catalogue.metrics import conntrack, network
+from natobs.catalogue.metrics import accounting, conntrack, network
 from natobs.catalogue.types import Sample
 from natobs.collectors.base import Gap, Outcome
 from natobs.collectors.observer import Observer
@@ -79,3 +79,26 @@ def test_a_share_needs_both_of_its_values(now: float) -> None:
     page = Page(Rounds(snapshot(1, now - 10, [entries, limit]), snapshot(2, now, [entries])))
     assert '<div class="now">25.0 %</div>' in show(page)
     assert '<div class="now">' not in show(page)
+
+
+def answered_of_attempts(*counts: tuple[str, float, float]) -> list[Sample]:
+    return [
+        sample
+        for name, attempts, answered in counts
+        for sample in (
+            accounting.DESTINATION_ATTEMPTS.sample(attempts, name, "443", "tcp"),
+            accounting.DESTINATION_ANSWERED.sample(answered, name, "443", "tcp"),
+        )
+    ]
+
+
+def test_shares_are_of_late_and_the_destination_that_fails_comes_first(now: float) -> None:
+    first = answered_of_attempts(("good", 1000, 0), ("bad", 1000, 1000), ("quiet", 10, 5))
+    second = answered_of_attempts(("good", 1100, 100), ("bad", 1040, 1010), ("quiet", 10, 5))
+    page = Page(Rounds(snapshot(1, now - 10, first), snapshot(2, now, second)))
+    show(page)
+    text = show(page)
+    assert text.index("<th>bad port 443 tcp</th>") < text.index("<th>good port 443 tcp</th>")
+    assert '<th>bad port 443 tcp</th><td class="number">25.0 %</td><td class="number">of 40</td>' in text
+    assert '<th>good port 443 tcp</th><td class="number">100.0 %</td><td class="number">of 100</td>' in text
+    assert '<th>quiet port 443 tcp</th><td class="number">50.0 %</td><td class="number">of 10 in all</td>' in text

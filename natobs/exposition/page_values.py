@@ -64,7 +64,7 @@ class Values:
         return sample.value - before
 
     def shares(self, pair: tuple[Metric, Metric]) -> list[Share]:
-        """What of the second metric is in the first, by labels, the most first: since the earlier round.
+        """What of the second metric is in the first, by labels, where most is missing first: since the earlier round.
 
         Where nothing was counted since, or there is no earlier round, of all that was ever counted.
         """
@@ -76,7 +76,7 @@ class Values:
             for sample in self.of(pair[1])
             if sample.labels in parts
         ]
-        return sorted(found, key=lambda share: (not share.recent, -share.whole))
+        return sorted(found, key=lambda share: (not share.recent, share.part - share.whole, -share.whole))
 
     def ratio(self, pair: tuple[Metric, Metric]) -> float | None:
         """Quotient of two metrics that have one sample each; None when one is unknown or the divisor is zero."""
