@@ -12,9 +12,9 @@ import subprocess
 
 from natobs.errors import AccountingError, SetupError
 
-_SECONDS = 30.0
+SECONDS = 30.0
 """nft loads this project's table in 0.03 s; a firewall of 100,000 elements beside it takes some seconds to list."""
-_PLACES = (os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin")
+PLACES = (os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin")
 """Debian keeps nft where the PATH of an ordinary user, or of a service, may not look."""
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _COMPLAINT = re.compile(r"^\S*?:(\d+):[\d-]+: (Error: .*)$", re.MULTILINE)
@@ -35,10 +35,10 @@ def load(text: str, *, only_check: bool = False) -> None:
     arguments = [_program(), *(["--check"] if only_check else []), "--file", "-"]
     try:
         done = subprocess.run(
-            arguments, input=text, capture_output=True, text=True, timeout=_SECONDS, check=False, env=_ENVIRONMENT
+            arguments, input=text, capture_output=True, text=True, timeout=SECONDS, check=False, env=_ENVIRONMENT
         )
     except subprocess.TimeoutExpired as error:
-        raise AccountingError(f"nft did not end within {_SECONDS:.0f} s; `natobs accounting status` says") from error
+        raise AccountingError(f"nft did not end within {SECONDS:.0f} s; `natobs accounting status` says") from error
     except OSError as error:
         raise SetupError(f"{arguments[0]}: {error.strerror}") from error
     if done.returncode != 0:
@@ -61,7 +61,7 @@ def complaint(said: str, text: str) -> str:
 
 
 def _program() -> str:
-    found = shutil.which("nft", path=os.pathsep.join(_PLACES))
+    found = shutil.which("nft", path=os.pathsep.join(PLACES))
     if found is None:
         raise SetupError("nft is missing; it is in the package nftables")
     return found

@@ -162,24 +162,24 @@ def test_no_route_on_the_nat(accounted: Lab) -> None:
     assert total(found, "answered") == total(found, "refused") == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "attempts"),
-    [
-        ("ip saddr 198.51.100.0/24 drop", "replies dropped behind the NAT's own rules"),
-        ("ip daddr 198.51.100.0/24 drop", "first packets dropped"),
-        ("ip daddr 198.51.100.0/24 meta l4proto tcp reject with tcp reset", "reset by the NAT itself"),
-        ("ip daddr 198.51.100.0/24 reject with icmp admin-prohibited", "refused by the NAT itself"),
-    ],
-    ids=lambda text: text.split("24 ")[-1].replace(" ", "-") if "/24" in text else "",
-)
-def test_rules_that_deny_behind_the_counters(accounted: Lab, rule: str, attempts: str) -> None:
+DENIALS = {
+    "replies dropped when forwarded": ("forward", "ip saddr 198.51.100.0/24 drop"),
+    "replies dropped at the very end": ("postrouting", "ip saddr 198.51.100.0/24 ct direction reply drop"),
+    "first packets dropped": ("forward", "ip daddr 198.51.100.0/24 drop"),
+    "first packets dropped at the very end": ("postrouting", "ip daddr 198.51.100.0/24 drop"),
+    "reset by the NAT itself": ("forward", "ip daddr 198.51.100.0/24 meta l4proto tcp reject with tcp reset"),
+    "refused by the NAT itself": ("forward", "ip daddr 198.51.100.0/24 reject with icmp admin-prohibited"),
+}
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_rules_that_deny_behind_the_counters(accounted: Lab, denial: str) -> None:
     watch, nat = Watch(accounted), accounted.host("nat")
-    nat.run(
-        ["nft", "-f", "-"],
-        stdin=f"table ip deny {{\n chain c {{\n type filter hook forward priority 10;\n {rule}\n }}\n}}\n",
-    )
+    hook, rule = DENIALS[denial]
+    chain = f"type filter hook {hook} priority 200; policy accept;"
+    nat.run(["nft", "-f", "-"], stdin=f"table ip deny {{\n chain c {{\n {chain}\n {rule}\n }}\n}}\n")
     taken = some(accounted)[: 1 if "tcp" in rule else 2]
-    assert sum(one["answered"] for one in plan.flows(accounted.host(CLIENT), taken)) == 0, attempts
+    assert sum(one["answered"] for one in plan.flows(accounted.host(CLIENT), taken)) == 0
     nat.run(["conntrack", "-F"])  # servers go on answering for a while, and then it would be true
     nat.run(["nft", "delete", "table", "ip", "deny"])
     found = watch.look()
