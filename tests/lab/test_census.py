@@ -1,4 +1,4 @@
-"""The census in a NAT that works: saturation of ports, ranges from each backend's rules, and the agent that takes it."""
+"""The census in a NAT that works: saturation of ports, ranges from each backend's rules, and the agent that has it."""
 
 import json
 import os
@@ -137,11 +137,10 @@ def test_rules_that_differ_are_not_guessed_at(
 ) -> None:
     lab = lab_factory(topology.two_armed(f"d-{backend.removeprefix('iptables-')}", backend=backend, ports=RANGE))
     nat = lab.host("nat")
-    rule = {
-        "nftables": "nft insert rule ip nat postrouting ip saddr 10.0.2.0/24 udp dport 1-65535 masquerade to :5000-5999",
-        "iptables-nft": "iptables-nft -t nat -I POSTROUTING -s 10.0.2.0/24 -p udp -j MASQUERADE --to-ports 5000-5999",
-        "iptables-legacy": "iptables-legacy -t nat -I POSTROUTING -s 10.0.2.0/24 -p udp -j MASQUERADE --to-ports 5000-5999",
-    }[backend]
+    other = "10.0.2.0/24"
+    rule = f"{backend} -t nat -I POSTROUTING -s {other} -p udp -j MASQUERADE --to-ports 5000-5999"
+    if backend == "nftables":
+        rule = f"nft insert rule ip nat postrouting ip saddr {other} udp dport 1-65535 masquerade to :5000-5999"
     nat.run(rule.split())
     traffic.udp_flows(lab.host("client1"), lab.topology.server_addresses(4)[0], SILENT, count=5)
     (pool,) = census(nat)["pools"]
