@@ -63,10 +63,11 @@ def compare(lab: Lab, most: int, pairs: int) -> Scrapes:
 
 def sentence(found: Scrapes) -> str:
     """The result for a person."""
+    ms = {name: f"{1e3 * value:.2f} ms" for name, value in found.items() if isinstance(value, float)}
     return (
-        f"scrapes of an agent at {found['flows']:,} flows, {found['scrapes']} each: "
-        f"p50 {1e3 * found['p50_with']:.2f} ms with a census in progress, {1e3 * found['p50_without']:.2f} ms without; p99 {1e3 * found['p99_with']:.2f} ms "
-        f"and {1e3 * found['p99_without']:.2f} ms: {found['ratio']:.2f} of it (goal {_GOAL})"
+        f"scrapes of an agent at {found['flows']:,} flows, {found['scrapes']} each, with a census in progress: "
+        f"p50 {ms['p50_with']}, p99 {ms['p99_with']}; without: p50 {ms['p50_without']}, p99 {ms['p99_without']}; "
+        f"ratio of p99 {found['ratio']:.2f} (goal {_GOAL})"
     )
 
 

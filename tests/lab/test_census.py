@@ -83,6 +83,10 @@ def test_ports_run_out_destination_by_destination(lab_factory: LabFactory, tmp_p
             } == {full: min(count, SIZE), quiet: 40}
             assert scrape.value("natobs_snat_ports_in_use", snat_ip=snat, proto="udp") >= min(count, SIZE)
             assert drops(scrape) - before == refused
+        page = traffic.fetch(nat, "http://127.0.0.1:9650/")
+    for words in ("snat destination saturation ratio", "100.0 %", "destination flows", full, "nat host flows"):
+        assert words in page, words
+    assert lab.topology.client_address("client1", 4) in page
 
 
 def test_ports_in_time_wait_are_no_saturation(lab_factory: LabFactory) -> None:
