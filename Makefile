@@ -15,7 +15,7 @@ SOURCES := $(PYTHON_BIN) requirements/build.txt pyproject.toml natobs/__init__.p
 # Debian keeps ip, nft and conntrack where an ordinary user's PATH does not look; .tools holds what scripts/programs.sh fetched.
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
 
-.PHONY: help up down test check lint format bench bench-probes lab generate lock clean programs
+.PHONY: help up down test check lint format bench bench-flows bench-probes lab generate lock clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(DEV) ## Format the code, and mend what ruff can mend safely.
 
 bench: programs $(DEV) ## Compare the agent with node_exporter, in the lab.
 	@$(PYTHON_BIN) -m benchmarks.agent $(ARGS)
+
+bench-flows: programs $(DEV) ## Compare the flow census with conntrack -L and the kernel floor, in the lab; ARGS="--sizes 10000" is quick.
+	@$(PYTHON_BIN) -m benchmarks.flows $(ARGS)
 
 bench-probes: $(DEV) ## Compare the probes with other probers and with the truth, in the lab; ARGS=--quick in a minute.
 	@bash scripts/programs.sh bench

@@ -2,7 +2,8 @@
 
 Fills tables with mixed flows of 250 hosts, then reads them in turns: the kernel's
 own cost (receive and throw away), the census, ``conntrack -L``, the same
-aggregation by ``conntrack -L -o extended`` and awk, and /proc.
+aggregation by ``conntrack -L -o extended`` and awk, and /proc. At last, scrapes of
+an agent while a census is in progress and while none is (:mod:`benchmarks.flow_scrapes`).
 
 A namespace holds at most ``nf_conntrack_max`` entries, which belongs to the host
 and is left alone. More flows than that are spread over several namespaces of the
@@ -31,6 +32,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import flow_scrapes
 from natobs.kernel import netlink
 from natobs.lab import topology
 from natobs.lab.lab import Lab
@@ -40,7 +42,7 @@ _SIZES = (10_000, 100_000, 1_000_000)
 _HOSTS = 250
 _DESTINATIONS = 2_000
 _SPARE = 2_000
-_GOAL_FLOOR, _GOAL_LIST, _GOAL_STEADY = 1.25, 0.5, 1.2
+_GOAL_FLOOR, _GOAL_LIST, _GOAL_STEADY, _GOAL_COMMAND = 1.25, 0.5, 1.2, 1.5
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's linear algebra, which nobody here uses, otherwise starts a thread for each CPU: memory, and CPU at start."""
 _CLONE_NEWNET = 0x40000000
@@ -59,6 +61,7 @@ END { for (k in states) print k, states[k]; print length(hosts), length(to), len
 METHODS = {
     "kernel floor (receive only)": "floor",
     "census": "census",
+    "natobs census, a process a namespace": "{python} -m natobs census",
     "conntrack -L": "conntrack -L",
     "conntrack -L -o extended | awk": "conntrack -L -o extended | awk -f {awk}",
     "/proc/net/nf_conntrack": "cat /proc/net/nf_conntrack",
@@ -179,7 +182,7 @@ def one_run(method: str, names: list[str], awk: str) -> Run:
     if method in ("floor", "census"):
         argv = [sys.executable, "-m", "benchmarks.flows", "--part", method, *names]
     else:
-        command = method.format(awk=awk)
+        command = method.format(awk=awk, python=sys.executable)
         argv = ["sh", "-c", "; ".join(f"ip netns exec {name} sh -c '{command}'" for name in names)]
     with tempfile.TemporaryFile() as output:
         start = time.perf_counter()
@@ -261,6 +264,7 @@ def report(size: int, spread: int, found: dict[str, list[Run]]) -> dict[str, flo
         "floor": base,
         "census": own,
         "of_floor": pairs(found["census"], floors),
+        "command_of_floor": pairs(found["natobs census, a process a namespace"], floors),
         "of_conntrack_list": pairs(found["census"], found["conntrack -L"]),
         "microseconds_a_flow": 1e6 * own / count,
         "own_microseconds_a_flow": 1e6 * (own - base) / count,
@@ -291,16 +295,19 @@ def main() -> None:
             size = min(size, spread * most)  # noqa: PLW2901 - what this machine allows
             fill(lab, hosts[:spread], size)
             results.append(report(size, spread, runs(lab, hosts[:spread], options.rounds)))
+        scrapes = flow_scrapes.compare(lab, most=min(most, max(options.sizes)), pairs=options.rounds)
     last, first = results[-1], results[0]
     ratio = first["microseconds_a_flow"] / last["microseconds_a_flow"]
     Console(width=120).print(
         f"census of {last['flows']:,.0f} flows: {last['of_floor']:.2f} of the kernel floor (goal {_GOAL_FLOOR}), "
         f"{last['of_conntrack_list']:.2f} of conntrack -L (goal {_GOAL_LIST}), "
         f"{last['peak_bytes'] / 1e6:.0f} MB in a process of its own; "
+        f"natobs census, from its start to its last line: {last['command_of_floor']:.2f} (goal {_GOAL_COMMAND}); "
         f"a flow costs {ratio:.2f} times as much at {first['flows']:,.0f} "
         f"(goal {1 / _GOAL_STEADY:.2f} to {_GOAL_STEADY})"
     )
-    sys.stdout.write(json.dumps(results) + "\n")
+    Console(width=120).print(flow_scrapes.sentence(scrapes))
+    sys.stdout.write(json.dumps([*results, scrapes]) + "\n")
 
 
 if __name__ == "__main__":

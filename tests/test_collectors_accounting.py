@@ -10,6 +10,7 @@ from natobs.collectors.base import Outcome, run
 from natobs.kernel.nftables import TABLES
 from tests.accounted import SETTINGS, AccountedKernel
 from tests.nft_messages import INET, table
+from tests.sums import check_sums
 
 SHOP, OTHER_SHOP, BANK = "198.51.100.1", "198.51.100.2", "203.0.113.9"
 
@@ -26,29 +27,6 @@ def samples(outcome: Outcome) -> dict[str, float]:
 
 def look(kernel: AccountedKernel, reader: AccountingCollector) -> dict[str, float]:
     return samples(run(reader, kernel.machine))
-
-
-def check_sums(before: dict[str, float], after: dict[str, float]) -> None:
-    """The series of each protocol, and those of all hosts, add up to what the totals grew by; none has fallen."""
-
-    def grown(start: str, end: str = "") -> float:
-        return sum(
-            value - before.get(name, 0.0)
-            for name, value in after.items()
-            if name.startswith(start) and name.endswith(end) and (name in before or value)
-        )
-
-    for name in before.keys() & after.keys():
-        if "_total" in name:
-            assert after[name] >= before[name], name
-    attempts = 0.0
-    for protocol in ("tcp", "udp", "icmp", "other"):
-        total = grown(f"natobs_outbound_attempts_total {protocol}")
-        attempts += total
-        assert grown("natobs_destination_attempts_total", f" {protocol}") == total
-        answered = grown(f"natobs_outbound_answered_total {protocol}")
-        assert grown("natobs_destination_answered_total", f" {protocol}") == answered
-    assert grown("natobs_host_attempts_total") == attempts
 
 
 def test_without_the_table_there_is_nothing_and_it_says_what_to_do() -> None:

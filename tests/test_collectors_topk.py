@@ -66,17 +66,6 @@ def test_keys_that_are_ahead_of_the_total_are_waited_for() -> None:
     assert (top.memory.credited, top.memory.rest, top.memory.debt) == (Counts(11, 0), Counts(6, 0), ZERO)
 
 
-def test_no_series_goes_back_when_the_table_was_made_anew() -> None:
-    top: TopCounters[str] = TopCounters(1)
-    top.update(ZERO, {}, "")
-    top.update(Counts(8, 4), {"a": Counts(8, 4)}, "a")
-    top.update(Counts(20, 10), {"a": Counts(12, 6)}, "a")
-    top.restart()
-    top.update(Counts(3, 1), {"a": Counts(2, 1)}, "a")
-    assert top.memory.shown == {"a": Counts(14, 7)}
-    assert (top.memory.credited, top.memory.rest) == (Counts(23, 11), Counts(9, 4))
-
-
 def test_the_first_reading_of_elements_says_nothing_and_an_element_that_came_back_counts_in_full() -> None:
     increments = Increments()
     assert increments.since([(b"a", 600, 10)]) == {}
@@ -92,7 +81,7 @@ def test_the_first_reading_of_elements_says_nothing_and_an_element_that_came_bac
         st.tuples(
             st.dictionaries(st.sampled_from(KEYS), st.integers(0, 50)),
             st.integers(-20, 20),
-            st.sampled_from(["go on", "expire", "restart the agent", "install anew"]),
+            st.sampled_from(["go on", "expire", "restart the agent"]),
         ),
         max_size=30,
     ),
@@ -102,7 +91,7 @@ def test_increases_add_up_to_the_total_and_nothing_falls(
 ) -> None:
     top: TopCounters[str] = TopCounters(limit)
     present: set[str] = set()
-    raw = counted = 0  # the kernel's total, and all that it ever counted
+    counted = 0
     top.update(ZERO, {}, present)
     for increments, unknown, event in readings:
         more = max(0, sum(increments.values()) + unknown)  # below the sum where the keys were read later
@@ -110,13 +99,10 @@ def test_increases_add_up_to_the_total_and_nothing_falls(
             present.pop()
         elif event == "restart the agent":
             top = TopCounters(limit, top.memory)
-        elif event == "install anew":
-            raw = 0
-            top.restart()
         present |= increments.keys()
-        raw, counted = raw + more, counted + more
+        counted += more
         before = dict(top.memory.shown), top.memory.rest.attempts, top.memory.credited.attempts
-        top.update(Counts(raw, 0), {key: Counts(number, 0) for key, number in increments.items()}, present)
+        top.update(Counts(counted, 0), {key: Counts(number, 0) for key, number in increments.items()}, present)
         shown, rest, credited = top.memory.shown, top.memory.rest.attempts, top.memory.credited.attempts
         stayed = {key: value.attempts - before[0][key].attempts for key, value in shown.items() if key in before[0]}
         assert len(shown) <= limit

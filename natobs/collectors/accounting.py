@@ -60,16 +60,20 @@ class State(msgspec.Struct):
     """What goes on after a restart.
 
     Args:
-        handle: of the table that it was read from.
-        untracked: by protocol, what conntrack had refused.
+        handle: of the table that was read last.
+        read: what its counters said.
+        before: what the tables before it had counted, by the same names.
+        untracked: by protocol, what conntrack has refused.
         destinations: by protocol.
         hosts: of all protocols.
     """
 
-    handle: int
-    untracked: dict[str, int]
-    destinations: dict[str, Memory[Place]]
-    hosts: Memory[str]
+    handle: int = 0
+    read: dict[str, kernel.Counter] = {}
+    before: dict[str, kernel.Counter] = {}
+    untracked: dict[str, int] = {}
+    destinations: dict[str, Memory[Place]] = {}
+    hosts: Memory[str] = msgspec.field(default_factory=Memory)
 
 
 class AccountingCollector:
@@ -113,7 +117,7 @@ class AccountingCollector:
         self._file = StateFile(state_file, State) if state_file else None
         self._increments = {name: Increments() for name in metric.SETS}
         self._places: dict[bytes, Place] = {}
-        state = (self._file.load() if self._file else None) or State(0, {}, {}, Memory())
+        state = (self._file.load() if self._file else None) or State()
         self._state = state
         for protocol in metric.PROTOCOLS:
             state.destinations.setdefault(protocol, Memory())
@@ -141,13 +145,14 @@ class AccountingCollector:
             raise UnavailableError("busy", "the accounting table was replaced while it was read")
         if table.handle != self._state.handle:
             self._restart(table.handle)
-        self._credit(elements, counters)
+        everything = self._since_the_first(counters)
+        self._credit(elements, everything)
         if self._file is not None:
             with reading.part():
                 self._file.save(self._state)
         reading.add(metric.CURRENT, table.comment == self._mark)
-        self._outbound(reading, counters)
-        self._forwarded(reading, counters)
+        self._outbound(reading, everything)
+        self._forwarded(reading, everything)
         limits = {"hosts": self._settings.hosts}
         for name, found in elements.items():
             reading.add(metric.ELEMENTS, len(found), name)
@@ -155,14 +160,18 @@ class AccountingCollector:
         return reading
 
     def _restart(self, handle: int) -> None:
-        """Another table than the one that was read last: its counters begin at zero."""
-        self._state.handle = handle
-        self._state.untracked.clear()
-        for top in self._destinations.values():
-            top.restart()
-        self._hosts.restart()
+        """Another table than the one that was read last: its counters and elements begin at zero."""
+        state = self._state
+        state.handle = handle
+        state.before = {name: _plus(state.before.get(name, (0, 0)), last) for name, last in state.read.items()}
         for increments in self._increments.values():
             increments.restart()
+
+    def _since_the_first(self, counters: Counters) -> Counters:
+        """What the counters of this table and of those before it have counted."""
+        state = self._state
+        state.read = dict(counters)
+        return {name: _plus(state.before.get(name, (0, 0)), counter) for name, counter in counters.items()}
 
     def _credit(self, elements: Mapping[str, list[Element]], counters: Counters) -> None:
         attempts = {protocol: self._attempts(counters, protocol) for protocol in metric.PROTOCOLS}
@@ -228,6 +237,10 @@ class AccountingCollector:
         }
         for name, row in plain.items():
             reading.add(row, _packets(counters, name))
+
+
+def _plus(one: kernel.Counter, other: kernel.Counter) -> kernel.Counter:
+    return one[0] + other[0], one[1] + other[1]
 
 
 def _packets(counters: Counters, name: str) -> int:

@@ -106,16 +106,11 @@ class TopCounters(Generic[Key]):
         self.memory: Memory[Key] = memory or Memory()
         self._busy: dict[Key, float] = {}
 
-    def restart(self) -> None:
-        """The total began anew: what is read next was all counted since then."""
-        if self.memory.total is not None:
-            self.memory.total = ZERO
-
     def update(self, total: Counts, increments: Mapping[Key, Counts], present: Collection[Key]) -> None:
         """Credit one reading.
 
         Args:
-            total: everything, keys that are not told apart included; never falls without :meth:`restart`.
+            total: everything, keys that are not told apart included; never falls.
             increments: what keys have counted since the last reading.
             present: keys that something counts for; the others are forgotten.
         """

@@ -88,6 +88,7 @@ class Delivery(msgspec.Struct, frozen=True, tag="answer"):
 
 
 _DECODER = msgspec.json.Decoder(Delivery | Refusal)
+_DAMAGED = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def carry_out(order: Order, machine: Machine, progress: Callable[[int], object] = lambda flows: None) -> Answer:
@@ -117,14 +118,26 @@ def respond(order: bytes, machine: Machine) -> bytes:
     Raises:
         FormatError: this is no order.
     """
-    try:
-        wanted = msgspec.json.decode(order, type=Order)
-    except msgspec.MsgspecError as error:
-        raise FormatError(f"census: not an order: {error}") from error
+    wanted = parse_order(order)
     try:
         return msgspec.json.encode(Delivery(carry_out(wanted, machine)))
     except KernelError as error:
         return msgspec.json.encode(Refusal(error.reason, str(error)))
+
+
+def parse_order(data: bytes) -> Order:
+    """Decode an order.
+
+    Raises:
+        FormatError: it is something else, or a prefix in it is none.
+    """
+    try:
+        order = msgspec.json.decode(data, type=Order)
+        for prefix in (*order.inside, *(prefix for tenant in order.tenants for prefix in tenant.prefixes)):
+            ip_network(prefix)
+    except _DAMAGED as error:
+        raise FormatError(f"census: not an order: {error}") from error
+    return order
 
 
 def parse(data: bytes) -> Answer | Refusal:
@@ -135,7 +148,7 @@ def parse(data: bytes) -> Answer | Refusal:
     """
     try:
         found = _DECODER.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except _DAMAGED as error:
         raise FormatError(f"census: not an answer: {error}") from error
     return found if isinstance(found, Refusal) else found.answer
 

@@ -1,4 +1,4 @@
-"""The census in a NAT that works: saturation of ports, ranges from each backend's rules, and the agent that takes it."""
+"""The census in a NAT that works: saturation of ports, ranges from each backend's rules, and the agent that has it."""
 
 import json
 import os
@@ -83,6 +83,10 @@ def test_ports_run_out_destination_by_destination(lab_factory: LabFactory, tmp_p
             } == {full: min(count, SIZE), quiet: 40}
             assert scrape.value("natobs_snat_ports_in_use", snat_ip=snat, proto="udp") >= min(count, SIZE)
             assert drops(scrape) - before == refused
+        page = traffic.fetch(nat, "http://127.0.0.1:9650/")
+    for words in ("snat destination saturation ratio", "100.0 %", "destination flows", full, "nat host flows"):
+        assert words in page, words
+    assert lab.topology.client_address("client1", 4) in page
 
 
 def test_ports_in_time_wait_are_no_saturation(lab_factory: LabFactory) -> None:
@@ -137,11 +141,10 @@ def test_rules_that_differ_are_not_guessed_at(
 ) -> None:
     lab = lab_factory(topology.two_armed(f"d-{backend.removeprefix('iptables-')}", backend=backend, ports=RANGE))
     nat = lab.host("nat")
-    rule = {
-        "nftables": "nft insert rule ip nat postrouting ip saddr 10.0.2.0/24 udp dport 1-65535 masquerade to :5000-5999",
-        "iptables-nft": "iptables-nft -t nat -I POSTROUTING -s 10.0.2.0/24 -p udp -j MASQUERADE --to-ports 5000-5999",
-        "iptables-legacy": "iptables-legacy -t nat -I POSTROUTING -s 10.0.2.0/24 -p udp -j MASQUERADE --to-ports 5000-5999",
-    }[backend]
+    other = "10.0.2.0/24"
+    rule = f"{backend} -t nat -I POSTROUTING -s {other} -p udp -j MASQUERADE --to-ports 5000-5999"
+    if backend == "nftables":
+        rule = f"nft insert rule ip nat postrouting ip saddr {other} udp dport 1-65535 masquerade to :5000-5999"
     nat.run(rule.split())
     traffic.udp_flows(lab.host("client1"), lab.topology.server_addresses(4)[0], SILENT, count=5)
     (pool,) = census(nat)["pools"]

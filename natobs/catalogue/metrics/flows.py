@@ -88,7 +88,7 @@ DESTINATION_PORTS = _gauge(
 DESTINATION_RECLAIMABLE = _gauge(
     "snat_destination_ports_reclaimable",
     "Ports of a SNAT address that one destination takes and that the kernel takes away for a new flow: TCP in "
-    "TIME_WAIT or later, on kernels from 6.7 on",
+    "TIME_WAIT or later (kernels before the change of 2023 that docs/census.md names take none)",
     SNAT_IP,
     PROTO,
     DESTINATION,
