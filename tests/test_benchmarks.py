@@ -5,6 +5,8 @@ import os
 import psutil
 import pytest
 
+from benchmarks.added import _covers
+from benchmarks.added_report import Residence
 from benchmarks.processes import cpu_seconds, quantile, resident_bytes
 
 
@@ -18,3 +20,17 @@ def test_cpu_time_and_memory_are_what_the_kernel_says_elsewhere() -> None:
     times = psutil.Process().cpu_times()
     assert cpu_seconds(os.getpid()) == pytest.approx(times.user + times.system, abs=0.5)
     assert resident_bytes(os.getpid()) == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
+
+
+def test_a_window_covers_when_its_interval_holds_the_median_of_the_truth() -> None:
+    exact = [(0.002 + number * 1e-6, 0.001, 0.001 + number * 1e-6) for number in range(60)]
+    assert _covers(exact)
+    assert not _covers([(through, direct, true + 1e-3) for through, direct, true in exact])
+    assert not _covers(exact[:3])  # too few for an interval
+
+
+def test_the_share_that_is_missing_and_how_far_quantiles_are_off() -> None:
+    one = Residence("out", [2e-6] * 999, [1e-6] * 1000)
+    assert one.missing == pytest.approx(0.001)
+    assert one.off(0.5) == pytest.approx(1.0)
+    assert Residence("out", [1e-6] * 2, [1e-6]).missing == 0
