@@ -15,7 +15,7 @@ SOURCES := $(PYTHON_BIN) requirements/build.txt pyproject.toml natobs/__init__.p
 # Debian keeps ip, nft and conntrack where an ordinary user's PATH does not look; .tools holds what scripts/programs.sh fetched.
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
 
-.PHONY: help up down test check lint format bench bench-flows bench-probes lab generate lock clean programs
+.PHONY: help up down test check lint format bench bench-flows bench-probes bench-added lab generate lock clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-flows: programs $(DEV) ## Compare the flow census with conntrack -L and th
 bench-probes: $(DEV) ## Compare the probes with other probers and with the truth, in the lab; ARGS=--quick in a minute.
 	@bash scripts/programs.sh bench
 	@$(PYTHON_BIN) -m benchmarks.probes $(ARGS)
+
+bench-added: programs $(DEV) ## Compare the time that the NAT adds, as natobs says it, with the truth; ARGS=--quick in two minutes.
+	@$(PYTHON_BIN) -m benchmarks.added $(ARGS)
 
 lab: programs $(DEV) ## Build a NAT in network namespaces, with traffic and the agent; ends with Ctrl-C.
 	@$(VENV)/bin/natobs lab demo

@@ -4,6 +4,7 @@ Answers are JSON, one line for an order. Knows the engine; refuses to know what
 the figures are compared with.
 """
 
+import gc
 import json
 import os
 import resource
@@ -65,6 +66,8 @@ class Crew:
         intervals = [len(hosts) / rate] * len(hosts) if rate else []
         self.plan = Plan(intervals, rate * 1.5 or 1, time.monotonic())
         self.engine = Engine(targets, probers, self.plan, report)
+        gc.collect()
+        gc.freeze()  # as natobs.cli.serving does
 
     def close(self) -> None:
         """End it."""

@@ -1,5 +1,6 @@
 """A process that serves until it is told to stop: signals, readiness, reload, warnings. No command of its own."""
 
+import gc
 import logging
 import os
 import signal
@@ -72,6 +73,9 @@ def serve(service: Service, started: Callable[[], None], ready_fd: int | None) -
     if ready_fd is not None:
         with os.fdopen(ready_fd, "w") as ready:
             ready.write("\n".join([*service.urls, *(("", service.summary) if service.summary else ())]))
+    # What stands now stays: to look through it for garbage stops all threads, with 10,000 targets for 0.1 s and more.
+    gc.collect()
+    gc.freeze()
     _until_told_to_end(service)
     logger.info("stopping")
     service.stop()
