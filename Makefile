@@ -41,8 +41,9 @@ format: $(DEV) ## Format the code, and mend what ruff can mend safely.
 bench: programs $(DEV) ## Compare the agent with node_exporter, in the lab.
 	@$(PYTHON_BIN) -m benchmarks.agent $(ARGS)
 
-bench-flows: programs $(DEV) ## Compare the flow census with conntrack -L and the kernel floor, in the lab; ARGS="--sizes 10000" is quick.
+bench-flows: programs $(DEV) ## Compare the flow census with conntrack -L and the kernel floor, and what accounting costs, in the lab.
 	@$(PYTHON_BIN) -m benchmarks.flows $(ARGS)
+	@$(PYTHON_BIN) -m benchmarks.accounting
 
 bench-probes: $(DEV) ## Compare the probes with other probers and with the truth, in the lab; ARGS=--quick in a minute.
 	@bash scripts/programs.sh bench
