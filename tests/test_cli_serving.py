@@ -1,5 +1,9 @@
-"""Signals of a process that serves, with a service made up for it."""
+"""Signals of a process that serves, with a service made up for it.
 
+They are sent to the test's own thread, where serving blocks them: other threads of the tests do not.
+"""
+
+import gc
 import logging
 import os
 import signal
@@ -31,7 +35,7 @@ class Served:
 
     def reload(self) -> bool:
         outcome = self.reloads.pop(0)
-        os.kill(os.getpid(), signal.SIGHUP if self.reloads else signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP if self.reloads else signal.SIGTERM)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -40,7 +44,7 @@ class Served:
         self.checked += 1
         if self.ends:
             raise ReflectorError("the loop has ended")
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
 
 class ExitError(Exception):
@@ -58,6 +62,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(logging, "shutdown", lambda: None)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
+    gc.unfreeze()
     signal.sigtimedwait({signal.SIGTERM, signal.SIGINT, signal.SIGHUP}, 0)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -66,7 +71,7 @@ def test_reloads_are_told_as_they_were(caplog: pytest.LogCaptureFixture) -> None
     caplog.set_level(logging.INFO)
     served = Served(True, False, ConfigError("f.toml: wrong"), RuntimeError("a bug"))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    os.kill(os.getpid(), signal.SIGHUP)
+    signal.raise_signal(signal.SIGHUP)
     with pytest.raises(ExitError):
         serving.serve(served, lambda: None, None)
     assert [record.message for record in caplog.records] == [
