@@ -64,7 +64,7 @@ def test_every_target_is_attempted_once_with_its_retries() -> None:
     assert found[metric.TARGETS.name] == 4
     assert metric.ENGINE_UP.name not in found
     assert {attempt.outcome.success for attempt in done.traced} >= {False}
-    assert descriptors() == before
+    assert descriptors() <= before  # fewer when garbage of earlier tests went meanwhile
     assert threading.active_count() == threads
 
 
