@@ -40,7 +40,7 @@ REASONS = (
     "no_local_port",
     "local",
 )
-"""Why a measurement failed; the code is the place, from 1."""
+"""Why a measurement failed; the code is the place, from 1. The order belongs to ``VERSION``, not to the catalogue."""
 CLOCKS = ("kernel_txrx", "kernel_rx", "tcp_info", "userspace")
 REFUSALS = ("target", "probe")
 """The target is not on the list; the probe is none that the responder can make."""
