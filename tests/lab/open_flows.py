@@ -3,7 +3,9 @@
 JSON is a list of steps [kind, address, port, count, seconds]. Prints a list of
 what became of each: how many flows were answered, refused, or neither within
 the seconds. A TCP flow that was answered is closed by FIN; ``tcp-abort`` closes
-it by a reset. ``udp-again`` sends a second datagram after half the seconds.
+it by a reset, a while later: a reset that overtakes the handshake's last packet
+on another CPU has the server answer that with a reset of its own. ``udp-again``
+sends a second datagram after half the seconds.
 """
 
 import json
@@ -17,6 +19,7 @@ from select import POLLIN, POLLOUT, poll
 
 ECHO_REQUEST = {socket.AF_INET: 8, socket.AF_INET6: 128}
 PAYLOAD = b"natobs lab\n"
+HANDSHAKE_SECONDS = 0.2
 
 
 def opened(kind: str, address: str, port: int) -> socket.socket:
@@ -53,6 +56,7 @@ def take(kind: str, address: str, port: int, count: int, seconds: float) -> dict
     for number in waiting:
         looking.register(number, POLLOUT if kind.startswith("tcp") else POLLIN)
     again = kind == "udp-again"
+    aborted = []
     while waiting and (left := began + seconds - time.monotonic()) > 0:
         if again and left < seconds / 2:
             again = False
@@ -64,7 +68,12 @@ def take(kind: str, address: str, port: int, count: int, seconds: float) -> dict
             result[outcome(sock, kind)] += 1
             if kind == "tcp-abort":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            sock.close()
+                aborted.append(sock)
+            else:
+                sock.close()
+    time.sleep(HANDSHAKE_SECONDS if aborted else 0)
+    for sock in aborted:
+        sock.close()
     for sock in waiting.values():
         result["silent"] += 1
         sock.close()
