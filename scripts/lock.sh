@@ -14,7 +14,7 @@ compile() {
     printf '%s: %s packages\n' "requirements/$lock.txt" "$(grep -c == "requirements/$lock.txt")"
 }
 
-compile dev pyproject.toml --extra lab --extra otlp --extra probes --group dev "$@"
+compile dev pyproject.toml --extra generate --extra lab --extra otlp --extra probes --group dev "$@"
 # The others are parts of it, with the same versions.
 compile agent pyproject.toml --extra probes --constraint requirements/dev.txt "$@"
 compile build --group build --constraint requirements/dev.txt "$@"
