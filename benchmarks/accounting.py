@@ -205,8 +205,7 @@ def flows(lab: Lab, rounds: int, kinds: list[str]) -> dict[str, list[tuple[float
     """By kind, what one took with accounting off and on, of pairs."""
     client, nat, internet = lab.host("client1"), lab.host("nat"), lab.host("internet")
     client.run(["ip", "-batch", "-"], stdin="".join(f"addr add {one}/24 dev eth0\n" for one in _SOURCES))
-    client.run(["ping", "-c", "1", "10.0.1.1"])
-    neighbours = json.loads(client.run(["ip", "-j", "neigh", "show", "10.0.1.1"]).stdout)
+    (gateway,) = json.loads(nat.run(["ip", "-j", "link", "show", "eth1"]).stdout)
     found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
     with (
         running(nat, nat.python("benchmarks.accounting", "--part", "switch")) as table,
@@ -214,7 +213,7 @@ def flows(lab: Lab, rounds: int, kinds: list[str]) -> dict[str, list[tuple[float
         running(internet, internet.python("natobs.lab.servers", *lab.topology.server_addresses(4))),
     ):
         for kind in track(kinds, "flows", console=_STDERR):
-            part = client.python("benchmarks.accounting", "--part", kind, "--gateway", neighbours[0]["lladdr"])
+            part = client.python("benchmarks.accounting", "--part", kind, "--gateway", gateway["address"])
             process = client.popen(part, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None)
             measure(process, server, kind)
             for _pair in range(rounds):

@@ -9,6 +9,7 @@ Debian's packages that are on PATH; those missing are named.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -186,7 +187,7 @@ def serve(lab: Lab) -> None:
     else:
         raise LabError(f"the reflector did not start: {''.join(said)}")
     internet.popen(internet.python("benchmarks.probe_worker", "accept", "tcp", str(ACCEPT_PORT)))
-    if internet.run(["sh", "-c", "command -v irtt"], check=False).returncode == 0:
+    if shutil.which("irtt"):
         internet.popen(["irtt", "server", "-b", f"{REFLECTOR}:{IRTT_PORT}", "-i", "0"])
 
 

@@ -137,7 +137,7 @@ class Host:
             The finished process with ``stdout`` and ``stderr`` as text.
 
         Raises:
-            LabError: it failed (with ``check``), or took too long.
+            LabError: there is no such program, it failed (with ``check``), or took too long.
         """
         try:
             done = subprocess.run(
@@ -152,7 +152,7 @@ class Host:
             )
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{self.name}: {' '.join(argv)} did not finish within {timeout:g} s") from error
-        if check and done.returncode != 0:
+        if done.returncode == launch.MISSING or (check and done.returncode != 0):
             said = done.stderr.strip() or done.stdout.strip()
             raise LabError(f"{self.name}: {' '.join(argv)} ended with status {done.returncode}: {said}")
         return done

@@ -36,6 +36,9 @@ PACKAGES = {
 ALWAYS = ("unshare", "nsenter", "setpriv", "mount", "env", "ip")
 """Programs that every lab needs."""
 
+MISSING = 127
+"""Exit status of ``env``, and of a shell, when there is no such program (env(1))."""
+
 _START_SECONDS = 60.0  # a lab takes 1 to 2 s; a busy machine may need longer
 _STOP_SECONDS = 10.0
 
@@ -173,14 +176,16 @@ def entering(holder: Holder, namespace: str, argv: list[str]) -> list[str]:
     """Give the command line that runs ``argv`` in one host of a lab, from outside.
 
     The program runs in the present directory, in the lab's mount and pid namespaces, with a /sys that
-    shows the host's own interfaces, and is killed when ``nsenter`` is.
+    shows the host's own interfaces, and is killed when ``nsenter`` is. The exit status is ``MISSING``
+    when there is no such program.
     """
     user = ["--user", "--preserve-credentials"] if holder.user_namespace else []
     return [
         *("nsenter", "--target", str(holder.pid), *user, "--mount", "--pid", "--"),
         *("setpriv", "--pdeathsig", "KILL", "--"),
-        *("env", f"--chdir={_directory()}"),  # entering a mount namespace leads to its root
-        *("ip", "netns", "exec", namespace, *argv),
+        *("ip", "netns", "exec", namespace),
+        # Entering a mount namespace leads to its root. And ip says 1 where there is no program, as many programs do.
+        *("env", f"--chdir={_directory()}", *argv),
     ]
 
 

@@ -152,6 +152,11 @@ def test_a_host_has_its_own_sys_and_sees_only_the_lab_s_processes(two_armed_lab:
     assert "pytest" not in commands
 
 
+def test_a_program_that_is_missing_is_said_whatever_status_was_to_be_looked_at(two_armed_lab: Lab) -> None:
+    with pytest.raises(LabError, match=r"no-such-program ended with status 127: .*No such file"):
+        two_armed_lab.host("nat").run(["no-such-program"], check=False)
+
+
 def test_a_program_that_takes_too_long_is_ended_with_its_way_in(two_armed_lab: Lab) -> None:
     nat = two_armed_lab.host("nat")
     began = time.monotonic()
