@@ -21,7 +21,6 @@ POINTS = ("inside_in", "outside_out", "outside_in", "inside_out")
 SEEN = "natobs_probe_packets_seen_total"
 SERVER, SERVER6 = "198.51.100.1", "2001:db8:51::1"
 REFLECTOR, ECHO = 862, 0
-Sighting = tuple[str, bool, str, int]
 
 
 @pytest.fixture(scope="module", params=["two_armed_lab", "one_armed_lab"])
@@ -69,20 +68,33 @@ def after_timeout(agent: AgentInLab) -> Scrape:
     return agent.scrape()
 
 
+_PINGS = """
+import os, socket, struct, subprocess, sys, time
+while True:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as sock:
+        sock.connect((sys.argv[1], 0))
+        sock.settimeout(5)
+        for number in range(3):
+            sock.send(struct.pack(">BBHHH", 8, 0, 0, 0, number) + os.urandom(56))
+            sock.recv(2048)
+            time.sleep(0.01)
+    subprocess.run(["ip", "neigh", "flush", "all"], check=True)
+"""
+
+
 @contextmanager
 def noise(lab: Lab) -> Iterator[None]:
     """TCP, pings, datagrams with and without answers, from the other clients, and ARP."""
     clients = [lab.host(name) for name in lab.topology.clients[1:]]
-    stop = f"while :; do ping -c 3 -i 0.01 {SERVER}; ip neigh flush all; done"
-    processes = [client.popen(["sh", "-c", stop]) for client in clients[:1]]
+    pinging = clients[0].popen([sys.executable, "-c", _PINGS, SERVER])
     try:
         with traffic.tcp_flows(clients[1], SERVER, port=7, count=20):
             traffic.udp_flows(clients[2], SERVER, port=7, count=300, first_port=20000)
             yield
             traffic.udp_flows(clients[2], SERVER6, port=9, count=300, first_port=20000)
+        assert pinging.poll() is None
     finally:
-        for process in processes:
-            process.close()
+        pinging.close()
 
 
 def test_every_probe_packet_is_counted_at_all_four_points_and_nothing_else_is(lab: Lab, agent: AgentInLab) -> None:
@@ -123,7 +135,7 @@ def test_a_burst_is_not_lost(lab: Lab, agent: AgentInLab) -> None:
     assert measured(scrape)[1] >= answers > 0
 
 
-def crossing(lab: Lab, found: dict[str, list[Sighting]]) -> dict[str, list[int]]:
+def crossing(lab: Lab, found: dict[str, list[tokens.Sighting]]) -> dict[str, list[int]]:
     """Nanoseconds from the far end of the cable towards the NAT to the far end of the cable from it, by direction.
 
     Computed from what the NAT's neighbours sent to it and received from it.
@@ -148,11 +160,11 @@ def crossing(lab: Lab, found: dict[str, list[Sighting]]) -> dict[str, list[int]]
 
 
 @contextmanager
-def captured(lab: Lab) -> Iterator[dict[str, list[Sighting]]]:
+def captured(lab: Lab) -> Iterator[dict[str, list[tokens.Sighting]]]:
     """Fill a dictionary with what the NAT's neighbours captured, when the block ends."""
     places = {"router": "nat0"} if lab.topology.nat.arms == 1 else {"switch": "gateway1", "internet": "eth0"}
     running = {host: program(lab.host(host), "capture", device) for host, device in places.items()}
-    found: dict[str, list[Sighting]] = {}
+    found: dict[str, list[tokens.Sighting]] = {}
     yield found
     for host, process in running.items():
         output, _nothing = process.communicate(timeout=20)

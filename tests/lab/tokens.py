@@ -11,18 +11,26 @@
     looks for them anywhere in the first 200 bytes.
 """
 
+import contextlib
 import json
 import select
 import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 
 from natobs.wire import stamp
 from natobs.wire.token import MAGIC, RESPONDER_MAGIC, Tokens
 
 _SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
+_ETH_P_ALL = 3
+_PACKET_OUTGOING = 4
+LOOK_SECONDS, SETTLE_SECONDS = 0.01, 0.2
+
+Sighting = tuple[str, bool, str, int]
+"""Device, whether outgoing, token, nanoseconds."""
 
 
 def family(address: str) -> int:
@@ -75,32 +83,39 @@ def answer(address: str, port: int) -> None:
 
 
 def capture(devices: list[str]) -> None:
-    sockets = {}
-    for device in devices:
-        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-        sock.bind((device, 0))
-        sockets[sock] = device
-    found = []
+    sockets = {listening(device): device for device in devices}
+    found: list[Sighting] = []
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    ended = False
-    while True:
-        readable = select.select([*sockets, *([] if ended else [sys.stdin])], [], [], 0.2)[0]
-        if ended and not readable:
-            break
-        ended = ended or sys.stdin in readable
+    # Nobody waits for a packet: the kernel stamps one that is sent, then wakes who waits, then gives it to the driver.
+    while not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
         for sock, device in sockets.items():
-            if sock not in readable:
-                continue
+            found += seen(sock, device)
+    time.sleep(SETTLE_SECONDS)
+    for sock, device in sockets.items():
+        found += seen(sock, device)
+    json.dump(found, sys.stdout)
+
+
+def listening(device: str) -> socket.socket:
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+    with contextlib.suppress(PermissionError):  # in a user namespace net.core.rmem_max has to do
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 24)
+    sock.bind((device, _ETH_P_ALL))
+    return sock
+
+
+def seen(sock: socket.socket, device: str) -> Iterator[Sighting]:
+    """What has come since the last look and has a token."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
             packet, ancillary, _flags, place = sock.recvmsg(200, 64)
             at = max(packet.find(MAGIC), packet.find(RESPONDER_MAGIC))
             if at >= 0:
                 seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2])
-                token = packet[at : at + 8].hex()
-                found.append((device, place[2] == 4, token, seconds * 10**9 + nanoseconds))
-    json.dump(found, sys.stdout)
+                yield device, place[2] == _PACKET_OUTGOING, packet[at : at + 8].hex(), seconds * 10**9 + nanoseconds
 
 
 if __name__ == "__main__":
