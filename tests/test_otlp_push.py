@@ -220,11 +220,12 @@ def test_spans_are_all_failures_and_one_of_so_many_successes_and_carry_their_pha
         "server.address": "bad.test",
         "server.port": 80,
     }
-    well = next(span for span in good if span.name == "probe icmp")
-    assert well.status.code == Status.STATUS_CODE_UNSET
-    said = attributes(well.attributes)
-    assert (said["natobs.rtt_seconds"], said["natobs.clock"]) == (0.0123, "kernel_txrx")
-    assert said["server.address"] == "good.test"
+    for well in good:  # of whichever probe: which success is taken is left to chance
+        assert well.status.code == Status.STATUS_CODE_UNSET
+        said = attributes(well.attributes)
+        assert (said["natobs.rtt_seconds"], said["natobs.clock"]) == (0.0123, "kernel_txrx")
+        assert (well.name, said["natobs.probe"]) in {("probe icmp", "echo"), ("probe http", "web")}
+        assert said["server.address"] == "good.test"
 
 
 def test_an_exemplar_leads_to_a_span_in_a_scrape_and_in_a_push() -> None:
