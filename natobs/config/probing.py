@@ -90,7 +90,7 @@ class Responder(Section, frozen=True):
         tuple[str, ...],
         Meta(
             description="Inside addresses to answer on over UDP, as HOST:PORT, for example 10.0.1.1:9653; none: off. "
-            "They must be within `nat.inside`. One that this machine does not have yet is tried again every 10 s."
+            "They must be within `nat.inside`. One that this machine does not have yet is tried again every 2 s."
         ),
     ] = ()
     allow: Annotated[

@@ -47,7 +47,7 @@ BATCH = 64
 """Datagrams read at once from one socket."""
 PAUSE_SECONDS = 0.02
 """How long a socket that had more than a batch is left alone: a flood costs a bounded share of one CPU."""
-BIND_SECONDS = 10.0
+BIND_SECONDS = 2.0
 """How often an address is tried that this machine did not have: it may come later, or with a failover."""
 _SOURCES = 4096
 _RECEIVE_BUFFER = 64 * 1024

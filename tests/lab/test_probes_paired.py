@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -38,12 +38,11 @@ targets = ["198.51.100.0/24"]
 rate = 1000
 source_rate = 1000
 """
-Sighting = tuple[str, bool, str, int]
 
 
 @pytest.fixture(scope="module")
 def lab(lab_factory: LabFactory) -> Lab:
-    built = lab_factory(topology.two_armed("paired"))
+    built = lab_factory(replace(topology.two_armed("paired"), servers=8))  # so that pairs are many and far apart
     client, internet = built.host("client1"), built.host("internet")
     peer = namespace(built.topology.name, "internet")
     client.run(
@@ -100,21 +99,21 @@ def await_pairs(host: Host, pairs: int, **labels: str) -> Scrape:
 
 
 @contextmanager
-def captured(lab: Lab) -> Iterator[dict[str, list[Sighting]]]:
+def captured(lab: Lab) -> Iterator[dict[str, list[tokens.Sighting]]]:
     """Fill a dictionary with what the client, the servers and the NAT's outside captured, when the block ends."""
     running: dict[str, HostProcess] = {}
     for host, devices in (("client1", ["eth0", "around"]), ("internet", ["eth0", "around"]), ("nat", ["eth0"])):
         words = [sys.executable, tokens.__file__, "capture", *devices]
         running[host] = lab.host(host).popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None)
         assert traffic.first_line(running[host], 20) == "ready"
-    found: dict[str, list[Sighting]] = {}
+    found: dict[str, list[tokens.Sighting]] = {}
     yield found
     for host, process in running.items():
         output, _nothing = process.popen.communicate(timeout=20)
         found[host] = [tuple(one) for one in json.loads(output)]
 
 
-def between(found: dict[str, list[Sighting]], device: str, far: str) -> list[float]:
+def between(found: dict[str, list[tokens.Sighting]], device: str, far: str) -> list[float]:
     """Seconds that each probe spent between the client and a host on its way, there and back."""
     spent: list[dict[str, int]] = []
     for host in ("client1", far):

@@ -18,21 +18,24 @@ SERVER = "198.51.100.1"
 SERVER6 = "2001:db8:51::1"
 NOBODY = "198.51.100.250"
 CONNECTS = 300
+SOURCES = [f"10.0.1.{number}" for number in range(101, 107)]
+"""Addresses that connect side by side, each opening one connection at a time and having a drop counter of its own."""
 
 BLACKBOX = "prometheus-blackbox-exporter"
 SCRAPES = f"""
-import sys, time, urllib.request
+import time, urllib.request
+from concurrent.futures import ThreadPoolExecutor
 for _ in range(100):
     try:
         urllib.request.urlopen("http://127.0.0.1:9115/-/healthy", timeout=5)
         break
     except OSError:
         time.sleep(0.05)
-succeeded = 0
-for _ in range({CONNECTS}):
+def probe(_number):
     url = "http://127.0.0.1:9115/probe?module=tcp&target={SERVER}:80"
-    succeeded += b"\\nprobe_success 1\\n" in urllib.request.urlopen(url, timeout=60).read()
-print(succeeded)
+    return b"\\nprobe_success 1\\n" in urllib.request.urlopen(url, timeout=60).read()
+with ThreadPoolExecutor(6) as threads:
+    print(sum(threads.map(probe, range({CONNECTS}))))
 """
 
 
@@ -149,32 +152,42 @@ def test_a_retried_success_is_no_first_success_while_blackbox_sees_none_of_it(la
     program = shutil.which(BLACKBOX)
     assert program, f"{BLACKBOX} is missing; scripts/programs.sh gets it"
     nat, ours, theirs = lab.host("nat"), lab.host("client1"), lab.host("client2")
+    ours.run(["ip", "-batch", "-"], stdin="".join(f"address add {source}/24 dev eth0\n" for source in SOURCES))
+    counters = dict(zip(SOURCES, [f"ours{number}" for number in range(len(SOURCES))], strict=True))
     rules = "".join(
         f"  ip saddr {address} tcp flags & (syn|ack) == syn numgen random mod 10 < 1 counter name {name} drop\n"
-        for name, address in {"ours": "10.0.1.11", "theirs": "10.0.1.12"}.items()
+        for address, name in {**counters, "10.0.1.12": "theirs"}.items()
     )
     chain = f" chain forward {{\n  type filter hook forward priority -5\n{rules} }}\n"
-    nat.run(["nft", "-f", "-"], stdin=f"table inet lossy {{\n counter ours {{ }}\n counter theirs {{ }}\n{chain}}}\n")
+    named = "".join(f" counter {name} {{ }}\n" for name in (*counters.values(), "theirs"))
+    nat.run(["nft", "-f", "-"], stdin=f"table inet lossy {{\n{named}{chain}}}\n")
     modules = tmp_path / "blackbox.yml"
     modules.write_text("modules: {tcp: {prober: tcp, timeout: 30s}}\n")
     arguments = [f"--config.file={modules}", "--web.listen-address=127.0.0.1:9115", "--log.level=error"]
     blackbox = theirs.popen([program, *arguments])
+
+    def connect(source: str) -> list[dict[str, Any]]:
+        each = CONNECTS // len(SOURCES)
+        return probe(ours, each, kind="tcp", targets=[f"{SERVER}:80"], timeout_seconds=30, source=source)
+
     try:
-        with ThreadPoolExecutor(1) as other:
-            scraped = other.submit(theirs.run, ["python3", "-c", SCRAPES], timeout=240)
-            attempts = probe(ours, CONNECTS, kind="tcp", targets=[f"{SERVER}:80"], timeout_seconds=30)
+        with ThreadPoolExecutor(1 + len(SOURCES)) as threads:
+            scraped = threads.submit(theirs.run, ["python3", "-c", SCRAPES], timeout=240)
+            attempts = dict(zip(SOURCES, threads.map(connect, SOURCES), strict=True))
             succeeded = int(scraped.result().stdout)
-        dropped, theirs_dropped = counter(nat, "ours"), counter(nat, "theirs")
+        dropped = {source: counter(nat, name) for source, name in counters.items()}
+        theirs_dropped = counter(nat, "theirs")
     finally:
         blackbox.close()
         nat.run(["nft", "delete", "table", "inet", "lossy"])
-    assert len(attempts) == CONNECTS
-    assert all(attempt["reason"] is None for attempt in attempts)  # success after retries is 100 %
-    assert 10 <= dropped <= 60  # 300 times 10 %, and chance
-    assert sum(attempt["syn_retransmits"] for attempt in attempts) == dropped
+    every = [attempt for each in attempts.values() for attempt in each]
+    assert len(every) == CONNECTS
+    assert all(attempt["reason"] is None for attempt in every)  # success after retries is 100 %
+    assert 10 <= sum(dropped.values()) <= 60  # 300 times 10 %, and chance
+    assert {source: sum(one["syn_retransmits"] for one in each) for source, each in attempts.items()} == dropped
     # The wait for the second SYN (1 s) is a witness that does not come from TCP_INFO.
-    waited = [attempt for attempt in attempts if attempt["seconds"] > 0.9]
-    assert waited == [attempt for attempt in attempts if attempt["syn_retransmits"]]
-    assert all((attempt["rtt"] is None) == bool(attempt["syn_retransmits"]) for attempt in attempts)
+    waited = [attempt for attempt in every if attempt["seconds"] > 0.9]
+    assert waited == [attempt for attempt in every if attempt["syn_retransmits"]]
+    assert all((attempt["rtt"] is None) == bool(attempt["syn_retransmits"]) for attempt in every)
     assert theirs_dropped > 0
     assert succeeded == CONNECTS
