@@ -39,6 +39,7 @@ class Start(Enum):
 
     HOST = "host"  # the kernel counts: when the host was started, or later (a rule, a device) and with zero
     PROCESS = "process"  # natobs counts: when its process was started
+    KEPT = "kept"  # natobs counts, in a file that outlives processes and hosts: long ago
 
 
 class Stability(Enum):

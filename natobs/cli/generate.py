@@ -1,38 +1,87 @@
 """``natobs generate``: writes the files that follow from the catalogue, or says which are not up to date."""
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
 from natobs.cli.main import EXIT_BAD
-from natobs.generate import files
+from natobs.config.fleet import load_fleet
+from natobs.generate import explain, files
+from natobs.generate.settings import Plan, plan
 
 
-@click.command(epilog="Example: natobs generate all --check")
+@click.command(epilog="Example: natobs generate all --config fleet.toml --out /etc/natobs")
 @click.argument("what", type=click.Choice(["all", *files.KINDS]))
 @click.option(
-    "--directory",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="Top of the project; the current directory by default.",
+    help="Directory to write into; the current directory by default.",
+)
+@click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), help="What your fleet wants other than the defaults."
+)
+@click.option(
+    "--group-labels",
+    default="",
+    metavar="LABELS",
+    help="Labels that NATs are told apart by beside nat_cluster and nat, with commas between.",
+)
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(min=1, max=1000),
+    default=1.0,
+    help="Divide all windows and durations, for a lab.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; fail when a file is not what would be written.")
-def command(what: str, directory: Path, check: bool) -> None:  # noqa: FBT001 - a click flag
+@click.option("--explain", "explained", is_flag=True, help="Write nothing; say how many failures page.")
+@click.option("--json", "as_json", is_flag=True, help="With --explain: print JSON instead of a table.")
+def command(  # noqa: PLR0913 - one argument for each option
+    what: str,
+    out: Path,
+    config: Path | None,
+    group_labels: str,
+    time_scale: float,
+    *,
+    check: bool,
+    explained: bool,
+    as_json: bool,
+) -> None:
     """Write the files that follow from the catalogue."""
-    wanted = files.everything() if what == "all" else files.KINDS[what]()
-    stale = [path for path, text in wanted.items() if _content(directory / path) != text]
+    settings = plan(load_fleet(config), time_scale, tuple(filter(None, group_labels.split(","))))
+    if explained:
+        _explain(settings, as_json=as_json)
+        return
+    wanted = files.everything(settings) if what == "all" else files.KINDS[what](settings)
+    stale = [path for path, text in wanted.items() if _content(out / path) != text]
     if check:
         for path in stale:
             click.echo(f"{path}: not up to date; run `natobs generate {what}`", err=True)
         click.echo(f"{len(wanted)} generated files compared, {len(stale)} not up to date")
         sys.exit(EXIT_BAD if stale or not wanted else 0)
     for path in stale:
-        target = directory / path
+        target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(wanted[path], "utf-8")
         click.echo(f"wrote {path}")
     click.echo(f"{len(wanted)} generated files, {len(stale)} of them changed")
+
+
+def _explain(settings: Plan, *, as_json: bool) -> None:
+    rows = explain.rows(settings)
+    if as_json:
+        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        return
+    from rich.console import Console  # noqa: PLC0415  only where a person reads
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("objective", "target", "events a minute", "burns", "action", "failures", "at least")
+    for row in rows:
+        numbers = (f"{row.per_minute:g}", row.tier, row.action, f"{row.failures:g}", f"{row.guard}")
+        table.add_row(row.objective, f"{row.target * 100:g} %", *numbers)
+    Console().print(table)
 
 
 def _content(path: Path) -> str | None:

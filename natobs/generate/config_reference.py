@@ -6,6 +6,7 @@ import msgspec
 from msgspec import inspect
 
 from natobs.config import Config, Prefix
+from natobs.config.fleet import Fleet
 from natobs.generate import markdown
 from natobs.probe_config import ProbeFile
 
@@ -21,6 +22,10 @@ targets; `expect` says what counts as success. An unknown key is an error: `nato
 whether a file is right. [probes/](../probes/README.md) holds files to begin with."""
 
 
+_FLEET_INTRO = """`natobs generate WHAT --config FILE` reads TOML: what a fleet wants other than the defaults. Without a
+file the defaults are generated, and an unknown key is an error."""
+
+
 def page() -> str:
     """The agent's configuration."""
     return markdown.page("Configuration", _INTRO, _tables("", Config))
@@ -29,6 +34,11 @@ def page() -> str:
 def probe_page() -> str:
     """The probe file."""
     return markdown.page("Probe files", _PROBE_INTRO, _tables("", ProbeFile))
+
+
+def fleet_page() -> str:
+    """The file of ``natobs generate``."""
+    return markdown.page("Fleet files", _FLEET_INTRO, _tables("", Fleet))
 
 
 def _tables(prefix: str, section: type[msgspec.Struct]) -> Iterator[str]:
@@ -43,7 +53,7 @@ def _tables(prefix: str, section: type[msgspec.Struct]) -> Iterator[str]:
             name = f"[{path}.NAME]" if isinstance(plain, inspect.DictType) else f"[[{path}]]"
             nested.append((name, value.cls, str(schema.get("description", ""))))
         else:
-            default = "required" if field.required else f"`{_literal(field.default)}`"
+            default = "required" if field.required else "" if field.default is None else f"`{_literal(field.default)}`"
             keys.append([f"`{field.encode_name}`", _type(plain), default, str(schema.get("description", ""))])
     if keys:
         yield markdown.table(["key", "type", "default", "meaning"], keys)
@@ -78,6 +88,10 @@ def _unwrap(kind: inspect.Type) -> tuple[inspect.Type, dict[str, object]]:
     return kind, schema
 
 
+def _plain(kind: inspect.Type) -> inspect.Type:
+    return _unwrap(kind)[0]
+
+
 def _type(kind: inspect.Type) -> str:
     match kind:
         case inspect.IntType() | inspect.FloatType():
@@ -86,6 +100,8 @@ def _type(kind: inspect.Type) -> str:
             words = "text"
         case inspect.BoolType():
             words = "`true` or `false`"
+        case inspect.UnionType():
+            words = ", ".join(_type(one) for one in map(_plain, kind.types) if not isinstance(one, inspect.NoneType))
         case inspect.VarTupleType():
             words = f"list of {_type(_unwrap(kind.item_type)[0])}"
         case inspect.DictType():

@@ -19,6 +19,7 @@ from natobs.probes.discovery import Discovery
 from natobs.probes.engine import Change, Engine
 from natobs.probes.environment import Environment
 from natobs.probes.model import Attempt, Prober, Target
+from natobs.probes.own_address import OwnAddresses
 from natobs.probes.plan import Plan, check_rate
 from natobs.probes.registry import KindByName, Kinds
 from natobs.probes.resolve import Resolver
@@ -70,6 +71,7 @@ class ProbeService:
         self.tracing: Tracing | None = None
         """Each attempt passes it before it is counted; may be changed at any time."""
         self._skipped = 0
+        self._own = OwnAddresses()
         self._started = False
         self._changing = threading.RLock()
         self._discovered: Discovered = {}
@@ -137,6 +139,7 @@ class ProbeService:
             *counted,
             *without_targets(self.file, counted),
             *self.discovery.samples(),
+            *self._own.samples(self.file.probe),
             metric.BEATS_SKIPPED.sample(self._skipped + self._crew.plan.skipped),
             metric.ENGINE_UP.sample(self.running),
         ]

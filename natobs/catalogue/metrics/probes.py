@@ -250,6 +250,13 @@ DISCOVERY_TIMESTAMP = Metric(
     unit="seconds",
     labels=_SOURCE_LABELS,
 )
+SOURCE = Metric(
+    "natobs_probe_source_info",
+    Kind.INFO,
+    "Addresses of this host that its probes go out from along the default route; those of the taps' label source",
+    "getsockname(2) of a datagram socket that is connected, and sends nothing",
+    labels=(Label("address", "IP address", bound="16"),),
+)
 SCHEDULE_LAG = Metric(
     "natobs_probe_schedule_lag_seconds",
     Kind.GAUGE,

@@ -17,7 +17,7 @@ RESIDENCE = Metric(
     unit="seconds",
     labels=(DIRECTION,),
     buckets=(
-        *(digits / 10**6 for digits in _DECADE if digits >= 5),  # noqa: PLR2004  5 us: no machine forwards faster
+        *(digits / 10**6 for digits in _DECADE if digits >= 5),  # 5 us: no machine forwards faster
         *(digits / 10**exponent for exponent in (5, 4, 3, 2, 1) for digits in _DECADE),
         1.0,
     ),

@@ -1,0 +1,245 @@
+"""Values that objectives, alerts and dashboards share, computed once by a recording rule each.
+
+Knows how each follows from metrics. What is too much of it is known in
+:mod:`natobs.catalogue.objectives` and :mod:`natobs.catalogue.alerts`.
+"""
+
+from dataclasses import dataclass
+
+from natobs.catalogue.metrics import (
+    accounting,
+    conntrack,
+    flows,
+    host,
+    network,
+    nic,
+    operations,
+    probes,
+    protocols,
+    softnet,
+    taps,
+)
+from natobs.catalogue.metrics import agent as agent_metrics
+from natobs.catalogue.naming import DAY, GRACE, MINUTE
+from natobs.catalogue.naming import MAINTENANCE as MAINTENANCE_SERIES
+from natobs.catalogue.promql import (
+    NOW,
+    Query,
+    Recorded,
+    Scope,
+    call,
+    count,
+    highest,
+    increase,
+    over,
+    pooled,
+    rate,
+    seconds,
+    series,
+    total,
+)
+
+TWO, FIVE = 2 * MINUTE, 5 * MINUTE
+FEW = 5
+"""Packets or attempts in two minutes: with fewer, a share of them says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A recorded value.
+
+    Args:
+        recorded: its name, ``level:metric:operations``.
+        query: what it is.
+        scope: for whom.
+        help: one sentence without a final full stop.
+    """
+
+    recorded: Recorded
+    query: Query
+    scope: Scope
+    help: str
+
+    @property
+    def series(self) -> Query:
+        """The recorded series, as an operand."""
+        return series(self.recorded)
+
+
+def _value(name: str, query: Query, text: str, scope: Scope = Scope.NAT, extra: tuple[str, ...] = ()) -> Value:
+    return Value(Recorded(f"{scope.name.lower()}:{name}", extra), query, scope, text)
+
+
+_NATS = count(Scope.NAT, over("last_over_time", series(agent_metrics.BUILD, subnet=""), DAY))
+_OWN = highest(Scope.NAT, over("last_over_time", series(operations.MAINTENANCE_UNTIL), DAY))
+_SHARED = highest(Scope.CLUSTER, over("last_over_time", series(operations.CLUSTER_MAINTENANCE_UNTIL), DAY))
+MAINTENANCE = Value(
+    MAINTENANCE_SERIES,
+    highest(
+        Scope.NAT,
+        (NOW - seconds(GRACE) < _OWN).either(_NATS.by_one("*", NOW - seconds(GRACE) < _SHARED, Scope.CLUSTER)),
+    ).is_so(">", 0),
+    Scope.NAT,
+    "1 while maintenance is declared for the NAT or its cluster, and for ten minutes after; the latest time stamp of "
+    "the last day counts, so that it survives the reboot that it announces",
+)
+
+USAGE = _value(
+    "conntrack_usage:ratio",
+    highest(Scope.NAT, over("max_over_time", series(conntrack.ENTRIES), FIVE))
+    / (highest(Scope.NAT, series(conntrack.LIMIT)) > 0),
+    "Entries of the translation table as a share of its limit, the most of five minutes",
+)
+SATURATION = _value(
+    "port_saturation:ratio",
+    highest(Scope.NAT, over("max_over_time", series(flows.SATURATION), FIVE)),
+    "Share of the ports of a public address that its fullest destination takes, the most of five minutes",
+)
+_BUSY = "~user|nice|system|irq|softirq|steal"
+BUSY = _value(
+    "cpu_busy:ratio",
+    total(Scope.NAT, rate(series(host.CPU_SECONDS, mode=_BUSY), FIVE))
+    / count(Scope.NAT, total(Scope.NAT, rate(series(host.CPU_SECONDS), FIVE), "cpu")),
+    "Share of all CPUs that is busy, time that the hypervisor took included, over five minutes",
+)
+_DEVICE = (*Scope.NAT.value, "device")
+LOAD = _value(
+    "link_load:ratio",
+    highest(
+        Scope.NAT,
+        over("max_over_time", series(network.PEAK_BYTES), FIVE).by_one(
+            "/", highest(Scope.NAT, series(network.CAPACITY), "device"), _DEVICE
+        ),
+    ),
+    "The highest peak of an interface within a second as a share of its capacity, the most of five minutes",
+)
+DROPS = _value(
+    "packet_drops:increase5m",
+    pooled(
+        Scope.NAT,
+        "sum",
+        receive=increase(series(network.RECEIVE_DROPS), FIVE),
+        transmit=increase(series(network.TRANSMIT_DROPS), FIVE),
+        driver=increase(series(nic.DRIVER_DROPS), FIVE),
+        allowance=increase(series(nic.ALLOWANCE_EXCEEDED), FIVE),
+        qdisc=increase(series(network.QDISC_DROPS), FIVE),
+        softnet=increase(series(softnet.DROPPED), FIVE),
+        stack=increase(series(protocols.IP_INPUT_DISCARDS), FIVE),
+        route=increase(series(protocols.IP_FORWARD_NO_ROUTE), FIVE),
+        conntrack=increase(series(conntrack.DROP), FIVE),
+    ),
+    "Packets lost on the NAT in five minutes, wherever; what firewall rules drop on purpose is not in it",
+)
+LOST = _value(
+    "interface_drops:increase5m",
+    pooled(
+        Scope.NAT,
+        "sum",
+        receive=increase(series(network.RECEIVE_DROPS), FIVE),
+        transmit=increase(series(network.TRANSMIT_DROPS), FIVE),
+        missed=increase(series(network.RECEIVE_MISSED), FIVE),
+        qdisc=increase(series(network.QDISC_DROPS), FIVE),
+    ),
+    "Packets dropped by interfaces and queues in five minutes",
+)
+PACKETS = _value(
+    "interface_packets:increase5m",
+    pooled(
+        Scope.NAT,
+        "sum",
+        receive=increase(series(network.RECEIVE_PACKETS), FIVE),
+        transmit=increase(series(network.TRANSMIT_PACKETS), FIVE),
+    ),
+    "Packets received and sent by interfaces in five minutes",
+)
+_RESIDENCE = total((*Scope.NAT.value, "direction", "le"), rate(series(taps.RESIDENCE, "_bucket"), FIVE))
+ADDED = _value(
+    "added_latency:seconds",
+    pooled(
+        Scope.NAT,
+        "max",
+        residence=total(Scope.NAT, call("histogram_quantile", 0.99, _RESIDENCE) >= 0),  # NaN where nothing passed
+        paired=over("min_over_time", series(probes.ADDED_RTT, stat="median_low"), FIVE),
+    ),
+    "Time that the NAT adds to a round trip: the 99th percentile of the time inside the VM, both ways, or the lower "
+    "end of what pairs of probes have measured, whichever is more",
+)
+
+
+def _failing(scope: Scope) -> Query:
+    attempts = total(scope, increase(series(probes.ATTEMPTS), TWO))
+    good = total(scope, increase(series(probes.FIRST_ATTEMPT_SUCCESS), TWO))
+    return (attempts - good) / (attempts > FEW)
+
+
+FAILING = _value(
+    "probe_failing:ratio2m", _failing(Scope.SUBNET), "Share of first attempts of probes that failed", Scope.SUBNET
+)
+NAT_FAILING = _value(
+    "probe_failing:ratio2m", _failing(Scope.NAT), "Share of first attempts of probes through the NAT that failed"
+)
+
+
+def _seen(point: str) -> Query:
+    return total(Scope.NAT, increase(series(taps.SEEN, point=point), TWO))
+
+
+FORWARDED = _value(
+    "probe_forwarded:ratio2m",
+    _seen("outside_out") / (_seen("inside_in") > FEW),
+    "Of the packets of probes that reached the NAT, the share that left it",
+)
+RETURNED = _value(
+    "probe_returned:ratio2m",
+    _seen("outside_in") / (_seen("outside_out") > FEW),
+    "Of the packets of probes that left the NAT, the share that was answered",
+)
+DELIVERED = _value(
+    "probe_delivered:ratio2m",
+    _seen("inside_out") / (_seen("outside_in") > FEW),
+    "Of the answers to probes that reached the NAT, the share that left it towards the private hosts",
+)
+_SOURCES = highest(
+    (*Scope.SUBNET.value, "source"),
+    call("label_replace", series(probes.SOURCE), '"source"', '"$1"', '"address"', '"(.+)"'),
+)
+ARRIVED = _value(
+    "probe_arrived:increase2m",
+    total(
+        Scope.SUBNET,
+        total(Scope.NAT, increase(series(taps.SEEN, point="inside_in"), TWO), "source").by_one(
+            "*", _SOURCES, (*Scope.NAT.value, "source"), ("subnet",)
+        ),
+    ),
+    "Packets of the subnet's probes that reached the NAT in two minutes",
+    Scope.SUBNET,
+)
+DESTINATION = ("destination", "port", "proto")
+_TO = total(Scope.NAT, increase(series(accounting.DESTINATION_ATTEMPTS, destination="!other"), FIVE), *DESTINATION)
+_FROM = total(Scope.NAT, increase(series(accounting.DESTINATION_ANSWERED, destination="!other"), FIVE), *DESTINATION)
+UNANSWERED = _value(
+    "destination_unanswered:ratio5m",
+    (_TO - _FROM) / (_TO > 20),
+    "Share of the flows to a destination that nobody answered; of destinations with more than 20 flows in five minutes",
+    extra=DESTINATION,
+)
+
+ALL: tuple[Value, ...] = (
+    MAINTENANCE,
+    USAGE,
+    SATURATION,
+    BUSY,
+    LOAD,
+    DROPS,
+    LOST,
+    PACKETS,
+    ADDED,
+    FAILING,
+    NAT_FAILING,
+    FORWARDED,
+    RETURNED,
+    DELIVERED,
+    ARRIVED,
+    UNANSWERED,
+)
+"""In the order of this file; maintenance first."""

@@ -1,0 +1,139 @@
+"""Alerts: on the speed at which error budgets are spent, and the operational ones.
+
+Knows labels, annotations and the mask of maintenance. Conditions and thresholds
+stand in the catalogue.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import reduce
+
+from natobs.catalogue import alerts as catalogue
+from natobs.catalogue import naming
+from natobs.catalogue.alerting import Alert, Level, Unit
+from natobs.catalogue.naming import ERROR_RATIO, MINUTE, WINDOWS, Action
+from natobs.catalogue.objectives import LEAST_FAILURES, Objective, Tier
+from natobs.catalogue.promql import Query, Scope, over, series
+from natobs.catalogue.values import MAINTENANCE
+from natobs.config.fleet import Urls
+from natobs.generate.rules.model import Alerting, Group
+from natobs.generate.rules.recording import QUICK
+from natobs.generate.settings import Plan
+
+_SURELY = LEAST_FAILURES - 0.5
+"""Counts are extrapolated, and three may read 2.9."""
+_BURN_HOLD = {"1h": 2 * MINUTE, "6h": 5 * MINUTE, "1d": 15 * MINUTE, "3d": 30 * MINUTE}
+"""Longer than alerts that name a cause take, so that these are first and silence it."""
+_BURN_KEEP = 5 * MINUTE
+_FORMATS: dict[Unit, str] = {
+    "ratio": "{{ $value | humanizePercentage }}",
+    "seconds": "{{ $value | humanizeDuration }}",
+    "per_second": '{{ $value | printf "%.1f" }}',
+    "count": '{{ $value | printf "%.0f" }}',
+    "state": "",
+}
+_PLACE = re.compile(r"\{(\w+)\}")
+DASHBOARDS = {"M1": "natobs-debug", "M9": "natobs-debug"}
+"""``uid`` of the dashboard that shows an indicator best, where it is not the one for on-call."""
+_ON_CALL = "natobs-on-call"
+
+
+def groups(plan: Plan) -> Iterator[Group]:
+    """All alerts, those of one subject in a group."""
+    rules = {alert.name: tuple(_rules(alert, plan.fleet.urls)) for alert in plan.alerts}
+    for subject, rows in catalogue.SUBJECTS.items():
+        yield Group(
+            f"natobs-{subject}", QUICK, tuple(rule for row in rows if row.name in rules for rule in rules[row.name])
+        )
+    burning = tuple(
+        _burning(one, action, plan.fleet.urls)
+        for one in plan.objectives
+        for action in dict.fromkeys(tier.action for tier in one.tiers())
+    )
+    yield Group("natobs-burn", MINUTE, burning)
+
+
+def _rules(alert: Alert, urls: Urls) -> Iterator[Alerting]:
+    for level in alert.levels:
+        condition = alert.condition(level)
+        if alert.masked:
+            on = Scope.NAT if alert.scope is Scope.SUBNET else alert.scope
+            condition = condition.unless(MAINTENANCE.series, on)
+        yield Alerting(
+            alert.name,
+            condition,
+            level.hold,
+            alert.keep,
+            _labels(level, sli=alert.sli, fault=alert.fault),
+            {
+                "summary": alert.summary,
+                "description": _describe(alert.description, alert.unit),
+                **_links(alert.name, alert.sli, alert.scope, urls),
+            },
+        )
+
+
+def _labels(level: Level | Tier, **more: str) -> dict[str, str]:
+    given = {key: value for key, value in more.items() if value}
+    return {naming.SEVERITY: level.severity.value, naming.ACTION: level.action.value, **given}
+
+
+def _describe(text: str, unit: Unit) -> str:
+    """Place-holders as templates of Prometheus."""
+    return _PLACE.sub(lambda match: _FORMATS[unit] if match[1] == "value" else f"{{{{ $labels.{match[1]} }}}}", text)
+
+
+def _links(name: str, sli: str, scope: Scope, urls: Urls) -> dict[str, str]:
+    """Where to read on: the runbook, and a dashboard that shows this very NAT."""
+    variables = "&".join(f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in scope.value)
+    board = DASHBOARDS.get(sli, _ON_CALL)
+    return {
+        "runbook_url": f"{urls.runbooks.rstrip('/')}/{name}.md",
+        "dashboard_url": f"{urls.grafana.rstrip('/')}/d/{board}?{variables}",
+    }
+
+
+def _burning(objective: Objective, action: Action, urls: Urls) -> Alerting:
+    """The alert of all tiers of an objective that have the same consequence."""
+    tiers = [tier for tier in objective.tiers() if tier.action is action]
+    condition = reduce(Query.either, (_burns(objective, tier) for tier in tiers))
+    slowest = min(tier.factor for tier in tiers)
+    place = " of ".join(f"{{{label}}}" for label in (*objective.extra, *reversed(objective.scope.value)))
+    return Alerting(
+        objective.alert,
+        condition.unless(MAINTENANCE.series, Scope.NAT),
+        min(_BURN_HOLD[tier.long] for tier in tiers),
+        _BURN_KEEP,
+        _labels(tiers[0], **{naming.SLI: objective.sli}),
+        {
+            "summary": f"{objective.title}: the error budget of 30 days is spent at least {slowest:g} times as fast as "
+            "it lasts.",
+            "description": _describe(
+                f"{{value}} were bad for {place}; the objective is that {objective.target * 100:.12g} % of "
+                f"{objective.good}.",
+                "ratio",
+            ),
+            **_links(objective.alert, objective.sli, objective.scope, urls),
+        },
+    )
+
+
+def _burns(objective: Objective, tier: Tier) -> Query:
+    """Whether the budget is spent at the speed of a tier: of late, still, and by more than a few events."""
+    limit = float(f"{tier.factor * objective.budget:.9g}")
+    long, short = (series(ERROR_RATIO[window], sloth_id=objective.id) > limit for window in (tier.long, tier.short))
+    on = (objective.scope.mark, *objective.extra)
+    return long.both(short, on).both(_enough(objective, tier), on)
+
+
+def _enough(objective: Objective, tier: Tier) -> Query:
+    """At least so many bad events that no single lost probe pages."""
+    hours = tier.long.endswith("d") and WINDOWS[tier.long] > WINDOWS["1d"]
+    steps = series(naming.BAD_HOUR if hours else naming.BAD_STEP, sloth_id=objective.id)
+    summed = over("sum_over_time", steps, WINDOWS[tier.long]) > _SURELY
+    if tier.long != "1h":
+        return summed
+    # The steps of an hour lag five minutes behind; a burst shows in the counts at once.
+    return (over("max_over_time", series(naming.BAD, sloth_id=objective.id), WINDOWS[tier.long]) > _SURELY).either(
+        summed
+    )

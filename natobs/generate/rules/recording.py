@@ -1,0 +1,104 @@
+"""Recording rules: the shared values, and the counts and ratios of the objectives.
+
+Knows which window is made of which counts. Five-minute counts are recorded every
+minute and overlap; they make the windows up to an hour. Every five minutes one
+of them is kept as a step; steps do not overlap, are numbers of events, and make
+the windows of hours. Hourly sums of steps make the windows of days: at a
+minute's resolution, a thousand NATs would cost minutes of CPU a cycle.
+"""
+
+from collections.abc import Iterator
+
+from natobs.catalogue import naming
+from natobs.catalogue.naming import ERROR_RATIO, HOUR, MINUTE, WINDOWS
+from natobs.catalogue.objectives import PERIOD_DAYS, Objective
+from natobs.catalogue.promql import Query, Recorded, Scope, call, over, series
+from natobs.catalogue.values import MAINTENANCE
+from natobs.generate.rules.model import Group, Recording
+from natobs.generate.settings import Plan
+
+QUICK, STEP = 30, 5 * MINUTE
+"""How often values and alerts are computed, and steps of windows, in seconds."""
+
+_SLICE_BAD = Recorded("slo:slice_bad:bool", naming.BAD.labels)
+_SLICE_ALL = Recorded("slo:slice_all:bool", naming.BAD.labels)
+_JUST_UNDER_AN_HOUR = HOUR - 1
+"""Twelve steps; Prometheus 2 counts both ends of a window, and a whole hour could hold thirteen."""
+_BY_COUNTS: dict[str, tuple[Recorded, Recorded]] = {
+    **dict.fromkeys(("5m", "30m", "1h"), (naming.BAD, naming.TOTAL)),
+    **dict.fromkeys(("2h", "6h", "1d"), (naming.BAD_STEP, naming.TOTAL_STEP)),
+    **dict.fromkeys(("3d", "30d"), (naming.BAD_HOUR, naming.TOTAL_HOUR)),
+}
+
+
+def groups(plan: Plan) -> Iterator[Group]:
+    """All recording rules."""
+    yield Group("natobs-values", QUICK, tuple(Recording(v.recorded.name, v.query) for v in plan.values))
+    yield Group("natobs-slo-meta", STEP, tuple(_constants(plan.objectives)))
+    yield Group("natobs-slo-counts", MINUTE, (*_counts(plan.objectives), *_ratios("5m", "30m", "1h"), _current()))
+    yield Group("natobs-slo-steps", STEP, (*_steps(), *_ratios("2h", "6h", "1d", "3d", "30d"), *_period()))
+    yield Group("natobs-slo-hours", HOUR, tuple(_hours()))
+
+
+def identity(objective: Objective) -> dict[str, str]:
+    """The labels of an objective's recorded series."""
+    names = (objective.id, naming.SERVICE, objective.name)
+    return dict(zip(naming.SLO_LABELS, names, strict=True))
+
+
+def _constants(objectives: tuple[Objective, ...]) -> Iterator[Recording]:
+    for objective in objectives:
+        labels = identity(objective)
+        for recorded, value in (
+            (naming.OBJECTIVE, objective.target),
+            (naming.ERROR_BUDGET, objective.budget),
+            (naming.PERIOD_DAYS, PERIOD_DAYS),
+        ):
+            yield Recording(recorded.name, call("vector", value), labels)
+        about = {naming.SLI: objective.sli, "objective": f"{objective.target:.12g}", "title": objective.title}
+        yield Recording(naming.SLO_INFO.name, call("vector", 1), labels | about)
+
+
+def _counts(objectives: tuple[Objective, ...]) -> Iterator[Recording]:
+    for objective in objectives:
+        labels = identity(objective) | {naming.SLI: objective.sli}
+        bad, every = (query.unless(MAINTENANCE.series, Scope.NAT) for query in (objective.bad, objective.total))
+        if objective.slices:
+            yield Recording(_SLICE_BAD.name, bad, labels)
+            yield Recording(_SLICE_ALL.name, every, labels)
+            bad = over("sum_over_time", series(_SLICE_BAD, sloth_id=objective.id), STEP)
+            every = over("sum_over_time", series(_SLICE_ALL, sloth_id=objective.id), STEP)
+        yield Recording(naming.BAD.name, bad, labels)
+        yield Recording(naming.TOTAL.name, every, labels)
+
+
+def _steps() -> Iterator[Recording]:
+    yield Recording(naming.BAD_STEP.name, series(naming.BAD))
+    yield Recording(naming.TOTAL_STEP.name, series(naming.TOTAL))
+
+
+def _hours() -> Iterator[Recording]:
+    for recorded, step in ((naming.BAD_HOUR, naming.BAD_STEP), (naming.TOTAL_HOUR, naming.TOTAL_STEP)):
+        yield Recording(recorded.name, over("sum_over_time", series(step), _JUST_UNDER_AN_HOUR))
+
+
+def _ratios(*windows: str) -> Iterator[Recording]:
+    for window in windows:
+        bad, every = (series(recorded) for recorded in _BY_COUNTS[window])
+        if window != "5m":
+            bad, every = (over("sum_over_time", counts, WINDOWS[window]) for counts in (bad, every))
+        yield Recording(ERROR_RATIO[window].name, bad / (every > 0), {"sloth_window": window})
+
+
+def _burn(ratio: Query) -> Query:
+    """How many times as fast as the budget allows."""
+    return ratio.by_one("/", series(naming.ERROR_BUDGET), naming.SLO_LABELS)
+
+
+def _current() -> Recording:
+    return Recording(naming.CURRENT_BURN.name, _burn(series(ERROR_RATIO["5m"])))
+
+
+def _period() -> Iterator[Recording]:
+    yield Recording(naming.PERIOD_BURN.name, _burn(series(ERROR_RATIO["30d"])))
+    yield Recording(naming.BUDGET_REMAINING.name, Query("1") - series(naming.PERIOD_BURN))
