@@ -16,10 +16,14 @@ PROGRAMS=(
 # Of these packages one file is taken and nothing installed: the packages would start servers on this machine, now or at
 # its next boot, listening on every address. promtool checks what we write; node_exporter is what `make bench` compares
 # with; a Pushgateway is pushed to; coturn's client asks our STUN server; its server and nginx are what probes are tested
-# against.
+# against. Prometheus and Alertmanager run in the lab's stack, amtool checks configurations of Alertmanager, and vmalert and
+# victoria-metrics read the same rules.
 # program:package, and the folder where it is not usr/bin.
 FILES=(
     promtool:prometheus
+    prometheus:prometheus
+    vmalert:victoria-metrics
+    victoria-metrics:victoria-metrics
     prometheus-node-exporter:prometheus-node-exporter
     prometheus-blackbox-exporter:prometheus-blackbox-exporter
     prometheus-pushgateway:prometheus-pushgateway
@@ -45,6 +49,15 @@ for entry in "${FILES[@]}"; do
     IFS=: read -r program package folder <<<"$entry"
     command -v "$program" >/dev/null || fetch_file "$package" "${folder:-usr/bin}/$program" .tools/bin ||
         say "going on without $program; to have it: sudo apt-get install -y --no-install-recommends $package"
+done
+# These two end without their templates.
+for program in prometheus-alertmanager amtool; do
+    command -v "$program" >/dev/null || {
+        fetch_file prometheus-alertmanager "usr/bin/$program" .tools/libexec &&
+            fetch_file prometheus-alertmanager 'usr/share/prometheus/alertmanager/*.tmpl' \
+                .tools/share/prometheus/alertmanager &&
+            cp scripts/with_share.sh ".tools/bin/$program"
+    } || say "going on without $program; to have it: sudo apt-get install -y --no-install-recommends prometheus-alertmanager"
 done
 for program in "${LINKED[@]}"; do
     path=$(command -v "$program") || continue

@@ -29,7 +29,16 @@ def test_nothing_is_up_at_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["up", "--backend", "pf"], ["up", "--topology", "ring"], ["exec", "nat"], ["demo", "--port", "0"]]
+    "words",
+    [
+        ["up", "--nats", "2"],
+        ["up", "--time-scale", "5"],
+        ["up", "--stack", "--time-scale", "0"],
+        ["up", "--backend", "pf"],
+        ["up", "--topology", "ring"],
+        ["exec", "nat"],
+        ["demo", "--port", "0"],
+    ],
 )
 def test_wrong_usage_is_2(words: list[str]) -> None:
     done = CliRunner().invoke(command, words)

@@ -1,6 +1,7 @@
 """Plans: what is done for a topology, worked out without doing it."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -90,6 +91,15 @@ def test_without_ipv6_no_line_speaks_of_it() -> None:
         assert "fd00" not in text
         assert "2001:" not in text
         assert ("net/ipv6/conf/all/disable_ipv6", "1") in made.hosts[0].sysctls
+
+
+def test_no_link_leads_to_the_monitor_and_its_lab_has_room_for_a_database() -> None:
+    bare = plan(topology.two_armed())
+    made = plan(replace(topology.two_armed(), monitor=True))
+    assert made.links == bare.links
+    assert [host.name for host in made.hosts if host not in bare.hosts] == ["monitor"]
+    assert lines(made, "monitor") == ("link set lo up",)
+    assert (bare.run_megabytes, made.run_megabytes) == (64, 1024)
 
 
 def test_programs_follow_from_the_backend() -> None:

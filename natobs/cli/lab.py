@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from natobs.cli.lab_stack import DEFAULT_NAME, named, stack_up
 from natobs.lab import inventory, launch, state, sweep, traffic
 from natobs.lab.topology import BACKENDS, TOPOLOGIES, Backend, Topology
 
 if TYPE_CHECKING:
     from natobs.lab.demo import Demo
 
-_DEFAULT_NAME = "default"
 _PLAIN_LINE_SECONDS = 5.0
 
 
@@ -67,17 +67,35 @@ def _shape(function: Callable[..., None]) -> Callable[..., None]:
     return decorated
 
 
-_name = click.option("--name", default=_DEFAULT_NAME, show_default=True, help="Name of the lab.")
+_name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Name of the lab.")
 
 
-@command.command(epilog="Example: natobs lab up --topology one-armed --backend iptables-nft")
+@command.command(epilog="Example: natobs lab up --stack --time-scale 15")
 @_name
 @_shape
 @click.option("--servers/--no-servers", default=True, show_default=True, help="Start the servers of the internet.")
-def up(name: str, *, shape: Callable[[str], Topology], servers: bool) -> None:
+@click.option("--stack", is_flag=True, help="With agents, probers, users, Prometheus and Alertmanager.")
+@click.option("--nats", type=click.IntRange(1, 9), help="With --stack: NATs in the cluster.  [default: 1]")
+@click.option("--time-scale", type=click.FloatRange(1, 300), help="With --stack: shorten intervals so much.")
+@click.option("--prometheus-port", type=click.IntRange(1, 65535), help="With --stack [default: 9090 or any].")
+def up(  # noqa: PLR0913 - one argument an option, as click passes them
+    name: str,
+    nats: int | None,
+    time_scale: float | None,
+    prometheus_port: int | None,
+    *,
+    shape: Callable[[str], Topology],
+    servers: bool,
+    stack: bool,
+) -> None:
     """Build a lab and leave it running in the background."""
+    if not stack and (nats or time_scale or prometheus_port):
+        raise click.UsageError("--nats, --time-scale and --prometheus-port are of --stack")
     for found in sweep.sweep():
         click.echo(f"removed what was left of lab {found.lab} (process {found.pid})")
+    if stack:
+        stack_up(name, shape, nats=nats or 1, time_scale=time_scale or 1, prometheus_port=prometheus_port)
+        return
     saved, fresh = state.up(shape(name))
     if not fresh:
         click.echo(f"lab {name} is already up since {_clock(saved.since)}")
@@ -87,7 +105,7 @@ def up(name: str, *, shape: Callable[[str], Topology], servers: bool) -> None:
         traffic.start_servers(lab).release()
     click.echo(f"lab {name} is up: {', '.join(saved.topology.hosts)}")
     address = saved.topology.server_addresses(4)[0]
-    option = "" if name == _DEFAULT_NAME else f" --name {name}"
+    option = named(name)
     click.echo(f"try:   natobs lab exec{option} client1 -- curl -s http://{address}/")
     click.echo(f"then:  natobs lab exec{option} nat -- conntrack -L")
     click.echo(f"end:   natobs lab down{option}")
@@ -123,10 +141,13 @@ def status(*, as_json: bool) -> None:
         click.echo(
             f"lab {saved.name}: {arms}, {nat.backend}, up since {_clock(saved.since)}, process {saved.holder.pid}"
         )
-        for host in inventory.inventory(saved.lab()):
-            click.echo(f"  {host.name:<9} {' '.join(host.addresses)}")
-            for process in host.processes:
-                click.echo(f"            {process.pid} {process.command}")
+        for what, url in saved.urls.items():
+            click.echo(f"  {what:<13} {url}")
+        for lab in saved.lab().worlds:
+            for host in inventory.inventory(lab):
+                click.echo(f"  {host.name:<9} {' '.join(host.addresses)}")
+                for process in host.processes:
+                    click.echo(f"            {process.pid} {process.command}")
 
 
 def _as_dict(saved: state.Saved) -> dict[str, object]:
@@ -137,6 +158,11 @@ def _as_dict(saved: state.Saved) -> dict[str, object]:
         "user_namespace": saved.holder.user_namespace,
         "topology": asdict(saved.topology),
         "hosts": [asdict(host) for host in inventory.inventory(saved.lab())],
+        "beside": [
+            {"name": lab.topology.name, "hosts": [asdict(host) for host in inventory.inventory(lab)]}
+            for lab in saved.lab().worlds[1:]
+        ],
+        "urls": saved.urls,
     }
 
 

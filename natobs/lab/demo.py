@@ -6,7 +6,6 @@ are shown (``natobs lab demo`` does that).
 
 import json
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import IO
 from natobs.errors import LabError
 from natobs.lab.demo_files import agent_file, probe_file
 from natobs.lab.lab import HostProcess, Lab
+from natobs.lab.relay import LOOPBACK, Way, listening
 from natobs.lab.topology import Topology
 from natobs.lab.traffic import fetch, start_servers
 
@@ -27,7 +27,6 @@ AGENT_PORT = 9650
 
 _RATE = 10.0  # flows that begin each second at each client
 _AGENT_SECONDS = 15.0
-_LOOPBACK = "127.0.0.1"
 
 
 class Demo:
@@ -35,7 +34,7 @@ class Demo:
 
     def __init__(self, lab: Lab, port: int, users: list[HostProcess], agent: HostProcess, log: IO[str]) -> None:
         self.lab = lab
-        self.url = f"http://{_LOOPBACK}:{port}/"
+        self.url = f"http://{LOOPBACK}:{port}/"
         self._users = users
         self._agent = agent
         self._log = log
@@ -84,7 +83,7 @@ def demo(topology: Topology, port: int | None = None, agent: list[str] | None = 
         LabError: a part did not start.
     """
     with ExitStack() as stack:
-        listening = stack.enter_context(_listen(port))
+        shown = stack.enter_context(listening([AGENT_PORT, 0] if port is None else [port], "--port"))
         log = stack.enter_context(tempfile.TemporaryFile("w+", prefix="natobs-agent-"))
         lab = stack.enter_context(Lab(topology))
         start_servers(lab)
@@ -96,28 +95,15 @@ def demo(topology: Topology, port: int | None = None, agent: list[str] | None = 
         internet.popen(internet.python("natobs", "reflector"))
         users = [_start_users(lab, client) for client in topology.clients]
         nat = lab.host("nat")
-        listen = f"{_LOOPBACK}:{AGENT_PORT}"
+        listen = f"{LOOPBACK}:{AGENT_PORT}"
         nat.run(nat.python("natobs", "accounting", "install", "--config", str(config)))
         argv = agent or nat.python("natobs", "agent", "--listen", listen, "--config", str(config))
         process = nat.popen(argv, stdout=log, stderr=subprocess.STDOUT)
         _await_agent(lab, process, log)
         client.popen(client.python("natobs", "probe", "--config", str(probes)))
-        nat.popen(
-            nat.python("natobs.lab.relay", str(listening.fileno()), str(AGENT_PORT)), pass_fds=(listening.fileno(),)
-        )
-        yield Demo(lab, listening.getsockname()[1], users, process, log)
-
-
-def _listen(port: int | None) -> socket.socket:
-    """Listen on the real loopback; the relay inherits the socket into the lab."""
-    choices = [port] if port is not None else [AGENT_PORT, 0]
-    reason = ""
-    for choice in choices:
-        try:
-            return socket.create_server((_LOOPBACK, choice), backlog=64)
-        except OSError as error:
-            reason = error.strerror or str(error)
-    raise LabError(f"cannot listen on {_LOOPBACK}:{choices[-1]}: {reason}; choose another --port")
+        way = Way(AGENT_PORT, shown.fileno())
+        nat.popen(nat.python("natobs.lab.relay", str(way)), pass_fds=(shown.fileno(),))
+        yield Demo(lab, shown.getsockname()[1], users, process, log)
 
 
 def _start_users(lab: Lab, client: str) -> HostProcess:
@@ -136,7 +122,7 @@ def _await_agent(lab: Lab, process: HostProcess, log: IO[str]) -> None:
         if process.poll() is not None:
             raise LabError(f"the agent did not start on the NAT: {_tail(log)}")
         try:
-            fetch(lab.host("nat"), f"http://{_LOOPBACK}:{AGENT_PORT}/healthz")
+            fetch(lab.host("nat"), f"http://{LOOPBACK}:{AGENT_PORT}/healthz")
         except LabError:
             if time.monotonic() > deadline:
                 raise LabError(f"the agent did not answer within {_AGENT_SECONDS:.0f} s: {_tail(log)}") from None

@@ -38,27 +38,38 @@ def probe_file(topology: Topology) -> str:
     hosts = [address for family in topology.families for address in topology.server_addresses(family)]
     return "\n".join(
         (
-            _probe("web", "tcp", [_with_port(host, 443) for host in hosts[:4]], "critical = true"),
-            _probe("ping", "icmp", hosts),
-            _probe("path", "udp", [_with_port(hosts[0], 8862)], "critical = true"),
-            _probe("address", "stun", [_with_port(hosts[0], 3478)]),
-            _probe("nobody", "tcp", [_with_port(topology.dead_address(4), 443)], "retries = 0"),
+            probe("web", "tcp", [with_port(host, 443) for host in hosts[:4]], "critical = true"),
+            probe("ping", "icmp", hosts),
+            probe("path", "udp", [with_port(hosts[0], 8862)], "critical = true"),
+            probe("address", "stun", [with_port(hosts[0], 3478)]),
+            probe("nobody", "tcp", [with_port(topology.dead_address(4), 443)], "retries = 0"),
         )
     )
 
 
-def _probe(name: str, kind: str, targets: Sequence[str], *more: str) -> str:
+def probe(name: str, kind: str, targets: Sequence[str], *more: str, interval: float = 2, timeout: float = 1) -> str:
+    """One probe of a probe file.
+
+    Args:
+        name: its value of the label ``probe``.
+        kind: what is sent.
+        targets: whereto.
+        more: further lines, TOML.
+        interval: between two attempts, in seconds.
+        timeout: of one attempt, in seconds.
+    """
     listed = ", ".join(f'"{target}"' for target in targets)
     lines = (
         "[[probe]]",
         f'name = "{name}"',
         f'kind = "{kind}"',
         f"targets = [{listed}]",
-        "interval_seconds = 2",
+        f"interval_seconds = {interval:g}",
         *more,
     )
-    return "\n".join((*lines, "timeout_seconds = 1", ""))
+    return "\n".join((*lines, f"timeout_seconds = {timeout:g}", ""))
 
 
-def _with_port(host: str, port: int) -> str:
+def with_port(host: str, port: int) -> str:
+    """An address and a port, as probe files have them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,7 +1,7 @@
 """The process that a lab lives in: first process of its own pid namespace, owner of its mounts and namespaces.
 
 Run by :mod:`natobs.lab.launch` as ``unshare ... python -m natobs.lab.holder NAME OWNER``.
-Reads one line from standard input, the plan; builds it; answers one line on
+Reads one line from standard input, the plans; builds them; answers one line on
 standard output, ``ready`` or ``error: ...``. Then it waits. When its standard
 input ends (its owner closed it, or died), it exits, and the kernel removes
 everything that was in its namespaces: processes, mounts, network namespaces.
@@ -15,31 +15,29 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from ctypes import CDLL, get_errno
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from natobs.errors import LabError
+from natobs.lab.netns import inside
 from natobs.lab.plan import HostPlan, Plan, namespace
 from natobs.lab.rulesets import Ruleset
 
 _STEP_SECONDS = 20.0  # one program of the plan; they take milliseconds
-_CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
 
 
 def main() -> None:
     """Build the lab that standard input describes and keep it until standard input ends."""
     source = sys.stdin.buffer
-    plan = msgspec.json.decode(source.readline(), type=Plan)
+    plans = msgspec.json.decode(source.readline(), type=list[Plan])
     # A thread of its own: the owner may die while the lab is still being built.
     threading.Thread(target=_leave_with_owner, args=(source,), daemon=True).start()
     try:
-        _private_run()
-        build(plan)
+        _private_run(sum(plan.run_megabytes for plan in plans))
+        for plan in plans:
+            build(plan)
     except (LabError, OSError) as error:
         sys.stdout.write(f"error: {' '.join(str(error).split())}\n")
         sys.stdout.flush()
@@ -63,7 +61,7 @@ def build(plan: Plan) -> None:
     """
     _ip([f"netns add {namespace(plan.lab, host.name)}" for host in plan.hosts])
     for host in plan.hosts:
-        with _inside(namespace(plan.lab, host.name)):
+        with inside(namespace(plan.lab, host.name)):
             _set_sysctls(host)
     _ip(plan.links)
     for host in plan.hosts:
@@ -71,7 +69,7 @@ def build(plan: Plan) -> None:
         for lines, family in ((host.ip, ()), (host.rules4, ("-4",)), (host.rules6, ("-6",))):
             if lines:
                 _ip(lines, *family, "-n", name)
-        with _inside(name):
+        with inside(name):
             for ruleset in host.rulesets:
                 _load(host.name, ruleset)
 
@@ -81,9 +79,9 @@ def _leave_with_owner(source: IO[bytes]) -> None:
         os._exit(0)
 
 
-def _private_run() -> None:
+def _private_run(megabytes: int) -> None:
     """Cover /run: ``ip netns`` keeps its names there, iptables its lock, and neither may touch the host's."""
-    _step(["mount", "-t", "tmpfs", "-o", "mode=755,size=64m", "natobs-lab", "/run"])
+    _step(["mount", "-t", "tmpfs", "-o", f"mode=755,size={megabytes}m", "natobs-lab", "/run"])
     Path("/run/netns").mkdir()
 
 
@@ -122,28 +120,6 @@ def _step(command: list[str] | tuple[str, ...], text: str | None = None) -> None
     if done.returncode != 0:
         said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
         raise LabError(f"{' '.join(command)}: {said}")
-
-
-@contextmanager
-def _inside(name: str) -> Iterator[None]:
-    """Run the calling thread, and the programs that it starts, in a network namespace."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    there = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _setns(there)
-        try:
-            yield
-        finally:
-            _setns(home)
-    finally:
-        os.close(home)
-        os.close(there)
-
-
-def _setns(descriptor: int) -> None:
-    # os.setns exists only from Python 3.12 on
-    if CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET) != 0:
-        raise LabError(f"cannot enter a network namespace: {os.strerror(get_errno())}")
 
 
 if __name__ == "__main__":

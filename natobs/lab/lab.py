@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -195,21 +196,29 @@ class Lab:
 
     Args:
         topology: what to build.
+        beside: worlds of their own that live and die with it; each is a lab too, see ``worlds``.
         user_namespace: build in a user namespace; the default is to do so unless this is root.
+
+    Raises:
+        LabError: two of the topologies have the same name.
     """
 
-    def __init__(self, topology: Topology, *, user_namespace: bool | None = None) -> None:
+    def __init__(self, topology: Topology, *beside: Topology, user_namespace: bool | None = None) -> None:
+        if len({topology.name, *(other.name for other in beside)}) <= len(beside):
+            raise LabError(f"two labs of one holder are called alike: {topology.name} and those beside it")
         self.topology = topology
         self.user_namespace = os.geteuid() != 0 if user_namespace is None else user_namespace
         self._holder: launch.Holder | None = None
         self._way_in: subprocess.Popen[bytes] | None = None
         self._stack = ExitStack()
+        others = (Lab(other, user_namespace=self.user_namespace) for other in beside)
+        self.worlds: tuple[Lab, ...] = (self, *others)
 
     @classmethod
-    def attached(cls, topology: Topology, holder: launch.Holder) -> "Lab":
+    def attached(cls, holder: launch.Holder, topology: Topology, *beside: Topology) -> "Lab":
         """Give access to a lab that another process started; ending this object does not end that lab."""
-        lab = cls(topology, user_namespace=holder.user_namespace)
-        lab._holder = holder
+        lab = cls(topology, *beside, user_namespace=holder.user_namespace)
+        lab._attach(holder)
         return lab
 
     def start(self, *, background: bool = False) -> launch.Holder:
@@ -220,14 +229,20 @@ class Lab:
         """
         if self._holder is not None:
             raise LabError(f"lab {self.topology.name} stands already")
-        launch.require(*launch.ALWAYS, *programs(self.topology))
-        order = msgspec.json.encode(plan(self.topology))
+        topologies = [lab.topology for lab in self.worlds]
+        launch.require(*launch.ALWAYS, *(program for topology in topologies for program in programs(topology)))
+        order = msgspec.json.encode([plan(topology) for topology in topologies])
         owner = "background" if background else f"{os.getpid()}:{start_ticks(os.getpid())}"
-        self._holder, self._way_in = launch.start(
-            self.topology.name, order, user_namespace=self.user_namespace, owner=owner
-        )
+        holder, self._way_in = launch.start(self.topology.name, order, user_namespace=self.user_namespace, owner=owner)
         self._stack.callback(launch.stop, self._way_in)
-        return self._holder
+        self._attach(holder)
+        return holder
+
+    def _attach(self, holder: launch.Holder) -> None:
+        self._holder = holder
+        for lab in self.worlds[1:]:
+            lab._attach(holder)  # noqa: SLF001  of this very class
+            self._stack.callback(lab.close)
 
     def keep(self) -> None:
         """Let the lab, and what runs in it, outlive this object and this process; its holder ends it."""
@@ -261,6 +276,15 @@ class Lab:
         if self._holder is None:
             raise LabError(f"lab {self.topology.name} does not stand")
         return self._holder
+
+    @property
+    def scratch(self) -> Path:
+        """The lab's own /run, in memory, as seen from outside; it vanishes with the lab.
+
+        Raises:
+            LabError: the lab does not stand.
+        """
+        return Path(f"/proc/{self.holder.pid}/root/run")
 
     def host(self, name: str) -> Host:
         """Give a host by its name.

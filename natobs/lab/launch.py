@@ -30,6 +30,8 @@ PACKAGES = {
     "nft": "nftables",
     "conntrack": "conntrack",
     "curl": "curl",
+    "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
 }
 """Debian package of each program; everything else that the lab runs belongs to ``iptables``."""
 
@@ -66,12 +68,15 @@ class Holder:
 
 
 def environment() -> dict[str, str]:
-    """Give the environment for programs of the lab: sbin on PATH, and this very natobs importable."""
-    package_root = str(Path(__file__).resolve().parents[2])
-    paths = [package_root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    """Give the environment for programs of the lab: sbin on PATH, and this very natobs importable.
+
+    In a checkout PATH also has what ``make programs`` fetched.
+    """
+    package_root = Path(__file__).resolve().parents[2]
+    paths = [str(package_root), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **os.environ,
-        "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin",
+        "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin:{package_root}/.tools/bin",
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
     }
 

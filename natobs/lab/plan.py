@@ -27,6 +27,8 @@ PREFIX = "natobs-"
 SWITCH = "switch"
 """Name of the namespace whose bridges are the private subnets."""
 
+_MONITOR_MEGABYTES = 1024  # a time-series database of many hours
+
 _FROM_SUBNETS = 100  # number of the router's table for packets from the private subnets; any but 253 to 255 would do
 
 
@@ -47,11 +49,19 @@ class HostPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A lab ready to be built: its name, the lines of ``ip -batch`` that join the hosts, and the hosts."""
+    """A lab ready to be built.
+
+    Args:
+        lab: its name.
+        links: the lines of ``ip -batch`` that join the hosts.
+        hosts: the hosts.
+        run_megabytes: the most that its /run may hold, in memory; unused space takes none.
+    """
 
     lab: str
     links: tuple[str, ...]
     hosts: tuple[HostPlan, ...]
+    run_megabytes: int = 64
 
 
 def namespace(lab: str, host: str) -> str:
@@ -66,7 +76,10 @@ def plan(topology: Topology) -> Plan:
     if topology.nat.arms == 1:
         hosts.append(_router(topology))
     hosts += [_internet(topology), _switch(topology)]
-    return Plan(lab=topology.name, links=tuple(_links(topology)), hosts=tuple(hosts))
+    links = tuple(_links(topology))
+    if not topology.monitor:
+        return Plan(topology.name, links, tuple(hosts))
+    return Plan(topology.name, links, (*hosts, _monitor(topology)), run_megabytes=_MONITOR_MEGABYTES)
 
 
 def programs(topology: Topology) -> tuple[str, ...]:
@@ -212,6 +225,11 @@ def _internet(topology: Topology) -> HostPlan:
         ("net/ipv4/tcp_max_syn_backlog", "16384"),
     )
     return HostPlan("internet", sysctls, tuple(lines))
+
+
+def _monitor(topology: Topology) -> HostPlan:
+    """The host that watches the others. No link leads to it: what breaks on the way under test must not blind it."""
+    return HostPlan("monitor", _sysctls(topology, forwarding=False), tuple(_up()))
 
 
 def _switch(topology: Topology) -> HostPlan:

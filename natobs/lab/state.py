@@ -6,6 +6,7 @@ lab that was killed is forgotten by the next command.
 
 import signal
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -19,11 +20,21 @@ _STOP_SECONDS = 10.0
 
 
 class Saved(msgspec.Struct, frozen=True):
-    """What is written down about a lab in the background; ``since`` is in seconds after the epoch."""
+    """What is written down about a lab in the background.
+
+    Args:
+        topology: what was built.
+        holder: the process that it lives and dies with.
+        since: when, in seconds after the epoch.
+        beside: the worlds that live with it.
+        urls: where on the real loopback its parts are shown, by what they are.
+    """
 
     topology: Topology
     holder: Holder
     since: float
+    beside: tuple[Topology, ...] = ()
+    urls: dict[str, str] = {}
 
     @property
     def name(self) -> str:
@@ -32,7 +43,7 @@ class Saved(msgspec.Struct, frozen=True):
 
     def lab(self) -> Lab:
         """Give access to the lab."""
-        return Lab.attached(self.topology, self.holder)
+        return Lab.attached(self.holder, self.topology, *self.beside)
 
 
 def running() -> list[Saved]:
@@ -64,8 +75,8 @@ def find(name: str) -> Saved:
     raise LabError(f"no lab {name!r} is up{others}. Build one with: natobs lab up --name {name}")
 
 
-def up(topology: Topology) -> tuple[Saved, bool]:
-    """Build a lab in the background, unless it is up already.
+def up(topology: Topology, *beside: Topology) -> tuple[Saved, bool]:
+    """Build a lab in the background, unless it is up already; arguments as for :class:`~natobs.lab.lab.Lab`.
 
     Returns:
         What is known of it, and whether it was built just now.
@@ -76,19 +87,31 @@ def up(topology: Topology) -> tuple[Saved, bool]:
     with rundir.locked() as where:
         for saved in running():
             if saved.name == topology.name:
-                if saved.topology != topology:
+                if (saved.topology, *saved.beside) != (topology, *beside):
                     raise LabError(
                         f"lab {topology.name} is up in another shape; first run: natobs lab down --name {topology.name}"
                     )
                 return saved, False
-        lab = Lab(topology)
+        lab = Lab(topology, *beside)
         try:
-            saved = Saved(topology, lab.start(background=True), time.time())
-            rundir.write_atomically(where / f"lab-{topology.name}.json", msgspec.json.encode(saved))
+            saved = Saved(topology, lab.start(background=True), time.time(), beside)
+            _write(where, saved)
             lab.keep()  # last: a lab that nobody wrote down must not outlive this process
         finally:
             lab.close()
         return saved, True
+
+
+def note(saved: Saved, urls: dict[str, str]) -> Saved:
+    """Write down where the parts of a lab in the background are shown; give all that is now known of it."""
+    noted = msgspec.structs.replace(saved, urls=urls)
+    with rundir.locked() as where:
+        _write(where, noted)
+    return noted
+
+
+def _write(where: Path, saved: Saved) -> None:
+    rundir.write_atomically(where / f"lab-{saved.name}.json", msgspec.json.encode(saved))
 
 
 def down(saved: Saved) -> None:

@@ -21,7 +21,7 @@ from natobs.lab.plan import PREFIX, SWITCH
 from natobs.rundir import start_ticks
 
 _MODULE = "natobs.lab.holder"
-_OURS = re.compile(rf"{PREFIX}.+-(client\d+|nat|router|internet|{SWITCH})")
+_OURS = re.compile(rf"{PREFIX}.+-(client\d+|nat|router|internet|monitor|{SWITCH})")
 _GRACE_SECONDS = 3.0
 
 

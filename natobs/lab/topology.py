@@ -113,6 +113,7 @@ class Topology:
         nat: the NAT between them and the internet.
         servers: addresses that answer in the internet.
         ipv6: whether IPv6 exists at all.
+        monitor: whether there is a host ``monitor`` too, which no link leads to; :mod:`natobs.lab.stack` runs in it.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Topology:
     nat: Nat
     servers: int = 4
     ipv6: bool = True
+    monitor: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -148,7 +150,8 @@ class Topology:
     @property
     def hosts(self) -> tuple[str, ...]:
         """Names of all hosts that a command may run in (the switch that joins them is not one)."""
-        return (*self.clients, "nat", *(["router"] if self.nat.arms == 1 else []), "internet")
+        router = ["router"] if self.nat.arms == 1 else []
+        return (*self.clients, "nat", *router, "internet", *(["monitor"] if self.monitor else []))
 
     def inside(self, family: Family) -> tuple[str, ...]:
         """Give the private networks of one family."""

@@ -1,9 +1,9 @@
-"""Traffic that looks like users: ``python -m natobs.lab.users RATE DEAD SERVER...`` in a client host.
+"""Traffic that looks like users: ``python -m natobs.lab.users [--quiet] RATE DEAD SERVER...`` in a client host.
 
 Begins RATE flows a second, no more than 200 at a time, each of a kind drawn by
 weight: pages read over TCP, longer sessions, refused and timed-out connections,
 UDP answered and ignored, DNS names found and missing. Prints its counts as one
-line of JSON every second, each a running total by outcome.
+line of JSON every second, each a running total by outcome; with ``--quiet`` nothing.
 
 Outcomes are what the client saw; ``unexpected`` is one that the lab does not
 explain, and stays 0 as long as the NAT does its work. Knows the ports of
@@ -46,13 +46,15 @@ class Users:
         servers: addresses that answer.
         dead: an address that never does.
         rng: what draws kinds, servers and times.
+        quiet: whether counts are kept from print.
     """
 
-    def __init__(self, servers: list[str], dead: str, rng: random.Random) -> None:
+    def __init__(self, servers: list[str], dead: str, rng: random.Random, *, quiet: bool = False) -> None:
         self.counts: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self._servers = servers
         self._dead = dead
         self._rng = rng
+        self._quiet = quiet
         self._kinds: dict[Callable[[], Awaitable[str]], int] = {
             self._page: 50,
             self._session: 10,
@@ -67,7 +69,8 @@ class Users:
     async def run(self, rate: float) -> None:
         """Begin ``rate`` flows a second until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._report())
+            if not self._quiet:
+                group.create_task(self._report())
             at_once = asyncio.Semaphore(_MOST_AT_ONCE)
             while True:
                 await at_once.acquire()
@@ -181,10 +184,11 @@ class _Waiting(asyncio.DatagramProtocol):
 
 def main() -> None:
     """Run the users that the command line describes until this process is ended."""
-    rate, dead, *servers = sys.argv[1:]
+    quiet, rest = sys.argv[1] == "--quiet", sys.argv[1:]
+    rate, dead, *servers = rest[1:] if quiet else rest
     rng = random.Random()  # noqa: S311  traffic, not secrets
     with suppress(KeyboardInterrupt):
-        asyncio.run(Users(servers, dead, rng).run(float(rate)))
+        asyncio.run(Users(servers, dead, rng, quiet=quiet).run(float(rate)))
 
 
 if __name__ == "__main__":

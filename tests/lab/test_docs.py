@@ -12,9 +12,21 @@ pytestmark = pytest.mark.lab
 PAGE = Path(__file__).parents[2] / "docs" / "lab.md"
 
 
+def example(number: int) -> "subprocess.CompletedProcess[str]":
+    code = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)[number]
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=90)
+
+
+def test_the_example_of_a_stack_runs() -> None:
+    done = example(0)
+    assert done.returncode == 0, done.stderr
+    up, rest = done.stdout.splitlines()
+    assert up == "1.0"
+    assert "'firing'" in rest
+
+
 def test_the_example_in_python_runs() -> None:
-    (example,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False, timeout=90)
+    done = example(1)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].count("203.0.113.10") == 3
