@@ -12,6 +12,8 @@
     ├── AccountingError       the accounting table cannot be installed or removed
     ├── CaptureError          a recorded machine cannot be written or read
     ├── ExpositionError       samples cannot be served or written
+    ├── OperationsError       the record of events and maintenance cannot be read or written
+    ├── MonitoringError       Prometheus or Alertmanager does not answer as needed
     ├── ReflectorError        the reflector cannot serve
     ├── LabError              the NAT lab cannot be built or reached
     └── SetupError            a program or a capability that the command needs is missing
@@ -95,6 +97,18 @@ class ExpositionError(NatobsError):
     """Samples that cannot be served or written where the user asked."""
 
     slug = "exposition"
+
+
+class OperationsError(NatobsError):
+    """The file that keeps events and maintenance cannot be read or written; what was not acknowledged is not in it."""
+
+    slug = "operations"
+
+
+class MonitoringError(NatobsError):
+    """Prometheus or Alertmanager did not answer, refused, or said something of no use; nothing is known, or changed."""
+
+    slug = "monitoring"
 
 
 class ReflectorError(NatobsError):

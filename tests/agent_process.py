@@ -39,10 +39,10 @@ class AgentProcess:
 
 
 @contextmanager
-def agent_process(*arguments: str) -> Iterator[AgentProcess]:
-    """Run an agent on a free port of loopback while the block runs, from the moment when it is ready."""
+def agent_process(*arguments: str, listen: str = "127.0.0.1:0") -> Iterator[AgentProcess]:
+    """Run an agent, by default on a free port of loopback, while the block runs, from the moment when it is ready."""
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "natobs", "agent", "--listen", "127.0.0.1:0", "--ready-fd", str(writing)]
+    command = [sys.executable, "-m", "natobs", "agent", "--listen", listen, "--ready-fd", str(writing)]
     # A file: an agent would wait for ever for somebody to read what it says into a pipe.
     with tempfile.NamedTemporaryFile("w+") as log:
         popen = subprocess.Popen([*command, *arguments], stderr=log, pass_fds=[writing])

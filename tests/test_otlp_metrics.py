@@ -30,6 +30,7 @@ PEAK = Metric("natobs_test_bytes_per_second", Kind.GAUGE, "Peak", "test", unit="
 BUILD = Metric("natobs_test_build_info", Kind.INFO, "Build", "test", labels=(Label("version", "it", bound="one"),))
 TIMES = Metric("natobs_test_time_seconds", Kind.HISTOGRAM, "Times", "test", unit="seconds", buckets=(0.1, 1))
 OWN = Metric("natobs_test_own_total", Kind.COUNTER, "Own", "test", start=Start.PROCESS)
+KEPT = Metric("natobs_test_kept_total", Kind.COUNTER, "Kept", "test", start=Start.KEPT)
 OWN_TIMES = Metric(
     "natobs_test_own_seconds", Kind.HISTOGRAM, "Own", "test", unit="seconds", buckets=(1,), start=Start.PROCESS
 )
@@ -37,7 +38,7 @@ NOW = 1_700_000_000.5
 
 
 def starts(began: float) -> dict[Start, float]:
-    return {Start.HOST: began, Start.PROCESS: began + 1000}
+    return {Start.HOST: began, Start.PROCESS: began + 1000, Start.KEPT: 0.0}
 
 
 def sent(*samples: AnySample, since: float = 0.0, began: float = 1_600_000_000.0) -> dict[str, metrics_pb2.Metric]:
@@ -104,6 +105,10 @@ def test_what_natobs_counts_began_with_its_process_and_a_gauge_never() -> None:
     assert found[OWN_TIMES.name].histogram.data_points[0].start_time_unix_nano == 1_600_001_000 * 10**9
     assert found[DROPS.name].sum.data_points[0].start_time_unix_nano == 1_600_000_000 * 10**9
     assert found[SHARE.name].gauge.data_points[0].start_time_unix_nano == 0
+
+
+def test_what_is_kept_in_a_file_began_at_a_time_that_is_not_known() -> None:
+    assert sent(KEPT.sample(3))[KEPT.name].sum.data_points[0].start_time_unix_nano == 0
 
 
 def test_no_counter_begins_after_it_was_read() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from natobs.catalogue.metrics import accounting, conntrack, network
+from natobs.catalogue.metrics import accounting, conntrack, network, operations
 from natobs.catalogue.types import Sample
 from natobs.collectors.base import Gap, Outcome
 from natobs.collectors.observer import Observer
@@ -102,3 +102,17 @@ def test_shares_are_of_late_and_the_destination_that_fails_comes_first(now: floa
     assert '<th>bad port 443 tcp</th><td class="number">25.0 %</td><td class="number">of 40</td>' in text
     assert '<th>good port 443 tcp</th><td class="number">100.0 %</td><td class="number">of 100</td>' in text
     assert '<th>quiet port 443 tcp</th><td class="number">50.0 %</td><td class="number">of 10 in all</td>' in text
+
+
+def test_changes_on_purpose_and_maintenance_are_shown_with_when_they_were_and_how_long_it_lasts(now: float) -> None:
+    samples = [
+        operations.SCALING_EVENTS.sample(3, "scale_out", "load"),
+        operations.SCALING_EVENT_TIME.sample(now - 7200, "scale_out"),
+        operations.MAINTENANCE_UNTIL.sample(now + 1810),
+    ]
+    text = show(Page(Rounds(snapshot(1, now, samples))))
+    part = text[text.index(">M10<") :]
+    assert "scale_out load" in part
+    assert ">2 h ago<" in part
+    assert ">in 30 min" in part
+    assert part.index("cluster maintenance until") < part.index("UNKNOWN")  # nobody has declared one

@@ -25,7 +25,10 @@ HEAVY = {"grafanalib", "hypothesis", "jinja2", "numpy", "opentelemetry", "pyrout
 HEAVY |= {"requests"}
 """What only some commands need; natobs imports it where it is used."""
 
-LIGHT_COMMANDS = ("main", "agent", "capture", "census", "down", "generate", "lab", "probe", "reflector", "up")
+LIGHT_COMMANDS = (
+    *("main", "agent", "capture", "census", "down", "event", "gate", "generate", "lab", "maintenance", "probe"),
+    *("reflector", "up"),
+)
 """Modules of ``natobs.cli`` for what runs on a NAT VM, or often; extend it with each such command."""
 
 TEXT = {".cfg", ".css", ".html", ".ini", ".js", ".json", ".md", ".py", ".rules", ".service", ".sh", ".toml", ".txt"}

@@ -14,6 +14,7 @@ from natobs.catalogue.metrics import (
     kernel_log,
     network,
     nic,
+    operations,
     protocols,
     routing,
     softnet,
@@ -175,9 +176,19 @@ ALL: tuple[Sli, ...] = (
     Sli(
         "M10",
         "Changes",
-        "What has changed on this machine?",
+        "What has been changed, on purpose or not?",
         "few",
-        inputs=(routing.ROUTE_CHANGES, routing.ADDRESS_CHANGES, network.CARRIER_CHANGES, kernel_log.EVENTS),
-        missing="Scaling events of a fleet are not recorded by this version. Below, the changes that this machine saw.",
+        inputs=(
+            operations.SCALING_EVENTS,
+            operations.SCALING_EVENT_TIME,
+            operations.MAINTENANCE_UNTIL,
+            operations.CLUSTER_MAINTENANCE_UNTIL,
+            routing.ROUTE_CHANGES,
+            routing.ADDRESS_CHANGES,
+            network.CARRIER_CHANGES,
+            kernel_log.EVENTS,
+        ),
+        note="What scales, replaces or deploys a NAT says so with natobs event record; planned work is announced with "
+        "natobs maintenance start. The other changes are those that this machine saw by itself.",
     ),
 )

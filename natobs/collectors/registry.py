@@ -17,6 +17,7 @@ from natobs.collectors.flows import FlowsCollector
 from natobs.collectors.host import HostCollector, SelfCollector
 from natobs.collectors.kernel_log import KernelLogCollector
 from natobs.collectors.network import NetworkCollector
+from natobs.collectors.operations import OperationsCollector
 from natobs.collectors.peaks import PeaksCollector
 from natobs.collectors.protocols import ProtocolsCollector
 from natobs.collectors.routing import RoutingCollector
@@ -77,6 +78,12 @@ ALL: tuple[Entry, ...] = (
     Entry("kernel_log", lambda config: KernelLogCollector()),
     Entry("taps", lambda config: TapsCollector(config.nat), lambda config: config.nat),
     Entry("events", lambda config: EventsCollector(), wanted=lambda config: config.events.enabled),
+    Entry(
+        "operations",
+        lambda config: OperationsCollector(Path(config.operations.state_file)),
+        lambda config: config.operations,
+        lambda config: bool(config.operations.state_file),
+    ),
     Entry("sysctls", lambda config: SysctlsCollector()),
     Entry("self", lambda config: SelfCollector()),
 )

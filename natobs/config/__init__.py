@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from natobs.config.flows import Accounting, Census, Events, Tenant
-from natobs.config.machine import Agent, Collectors, Firewall, Link, Nat
+from natobs.config.machine import Agent, Collectors, Firewall, Link, Nat, Operations
 from natobs.config.probing import Otlp, Probes, Responder
 from natobs.config.toml import Network, Prefix, Section, decode, read
 
@@ -27,6 +27,7 @@ __all__ = [
     "Link",
     "Nat",
     "Network",
+    "Operations",
     "Otlp",
     "Prefix",
     "Probes",
@@ -53,6 +54,7 @@ class Config(Section, frozen=True):
     accounting: Accounting = Accounting()
     census: Census = Census()
     events: Events = Events()
+    operations: Operations = Operations()
     probes: Probes = Probes()
     responder: Responder = Responder()
     otlp: Otlp = Otlp()

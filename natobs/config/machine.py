@@ -74,6 +74,15 @@ class Link(Section, frozen=True):
     ]
 
 
+class Operations(Section, frozen=True):
+    """Events and planned maintenance, which `natobs event` and `natobs maintenance` record."""
+
+    state_file: Annotated[
+        str,
+        Meta(description="Keeps them, across restarts of the machine too; empty for none. See docs/operations.md."),
+    ] = "/var/lib/natobs/operations.json"
+
+
 class Firewall(Section, frozen=True):
     """Counters of firewall rules."""
 

@@ -92,6 +92,8 @@ def _fields(root: type[msgspec.Struct], dotted: str) -> list[str]:
             current = next(field.type for field in current.fields if field.encode_name == part)
         while isinstance(current, msgspec.inspect.Metadata):
             current = current.type
+        if isinstance(current, msgspec.inspect.UnionType):  # a table, or none
+            current = next(choice for choice in current.types if isinstance(choice, msgspec.inspect.StructType))
         if isinstance(current, msgspec.inspect.DictType) and part == "*":
             current = current.value_type
         elif isinstance(current, msgspec.inspect.VarTupleType) and part == "*":

@@ -206,7 +206,8 @@ def _value(sample: Sample) -> str:
     if metric.kind is Kind.INFO:
         return "·"
     if metric.family.endswith(("_time_seconds", "_timestamp_seconds")):
-        return f"{span(max(0.0, time.time() - sample.value))} ago"
+        ago = time.time() - sample.value
+        return f"{span(ago)} ago" if ago >= 0 else f"in {span(-ago)}"
     if metric.name.endswith("_per_second"):
         return f"{amount(sample.value, _unit(metric))}/s"
     return amount(sample.value, _unit(metric))

@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from natobs.errors import WebConfigError
+from natobs.errors import ConfigError, WebConfigError
+from natobs.exposition import strict_yaml
 from natobs.exposition.ratelimit import parse_duration
 from natobs.exposition.tls import build_context
 from natobs.exposition.tlsrules import check_tls
@@ -66,11 +67,13 @@ def parse_web_config(text: bytes, directory: Path) -> WebConfig:
     Raises:
         WebConfigError: beginning with the dotted path of the key.
     """
-    document = _without_unset(_load_yaml(text))
     try:
+        document = _without_unset(strict_yaml.load(text))
         config = msgspec.convert({} if document is None else document, WebConfig)
     except msgspec.ValidationError as error:
         raise WebConfigError(_dotted(str(error))) from error
+    except ConfigError as error:
+        raise WebConfigError(str(error)) from error
     _check_http(config.http_server_config)
     _check_users(config.basic_auth_users)
     _check_rate_limit(config.rate_limit)
@@ -81,30 +84,6 @@ def parse_web_config(text: bytes, directory: Path) -> WebConfig:
         absolute = {name: str((directory / value).absolute()) for name, value in paths.items() if value}
         config = msgspec.structs.replace(config, tls_server_config=msgspec.structs.replace(tls, **absolute))
     return config
-
-
-def _load_yaml(text: bytes) -> Any:  # noqa: ANN401 - whatever YAML holds
-    import yaml  # noqa: PLC0415 - only an agent that was given such a file pays for it
-
-    class StrictLoader(yaml.SafeLoader):
-        """A safe loader that refuses a key given twice, as exporter-toolkit does."""
-
-    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise WebConfigError(f"line {node.start_mark.line + 1}: {name} is given twice in one mapping")
-        return loader.construct_mapping(node, deep=True)
-
-    StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
-    try:
-        return yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a subclass of the safe loader
-    except yaml.MarkedYAMLError as error:
-        # The library's whole message quotes the line, which may hold a secret.
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise WebConfigError(f"line {line}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise WebConfigError("not YAML: holds characters that YAML does not allow") from error
 
 
 def _without_unset(document: Any) -> Any:  # noqa: ANN401 - whatever YAML holds

@@ -18,7 +18,7 @@ from natobs.errors import UnavailableError
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of procfs or sysfs, by absolute path. The answer is its contents."""
+    """A small file, mostly of procfs or sysfs, by absolute path. The answer is its contents."""
 
     path: str
 

@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -22,6 +22,8 @@ from urllib.parse import unquote, urlsplit
 from natobs import __version__
 from natobs.errors import ConfigError
 from natobs.probes.location import Location
+
+Method = Literal["GET", "PUT", "POST", "DELETE"]
 
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -47,6 +49,21 @@ class Answer:
     status: int
     kind: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What it takes to be let in.
+
+    Args:
+        authorization: value of that header, sent to the URL's own origin only, instead of what the URL itself holds.
+        tls: how a server is verified, and the client's certificate; None for the system's authorities and none.
+        server_name: to verify instead of the URL's host; empty for that.
+    """
+
+    authorization: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = None
+    server_name: str = ""
 
 
 def check_url(url: str) -> None:
@@ -78,11 +95,13 @@ class WebRequests:
     Args:
         limit: seconds for each, redirects included.
         most: bytes of an answer's body.
+        access: what it takes to be let in.
     """
 
-    def __init__(self, limit: float, most: int) -> None:
+    def __init__(self, limit: float, most: int, access: Access | None = None) -> None:
         self._limit = limit
         self._most = most
+        self._access = access or Access()
         self._lock = threading.Lock()
         self._guard: socket.socket | None = None
         self._found: SimpleQueue[_Addresses | OSError] | None = None
@@ -94,13 +113,11 @@ class WebRequests:
         self._abandoned = True
         self._interrupt()
 
-    def send(
-        self, method: Literal["GET", "PUT"], url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
-    ) -> Answer:
+    def send(self, method: Method, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
         """Send a request, and follow redirects of a GET as far as they keep the scheme.
 
         Args:
-            method: GET without a body, PUT with one.
+            method: GET and DELETE without a body, PUT and POST with one.
             url: may hold a name and a password, which are sent to its own origin only.
             headers: further ones.
             body: of the request.
@@ -109,7 +126,7 @@ class WebRequests:
             RequestError: no complete answer came within the limit.
         """
         place, sent = _START.follow(url), {"User-Agent": USER_AGENT, "Connection": "close", **(headers or {})}
-        origin, secret = place.origin, _authorization(url)
+        origin, secret = place.origin, self._access.authorization or _authorization(url)
         deadline = time.monotonic() + self._limit
         for _turn in range(_MOST_REDIRECTS + 1):
             own = {"Authorization": secret} if secret and place.origin == origin else {}
@@ -162,7 +179,8 @@ class WebRequests:
                 opened.connect(address)
                 if place.scheme == "http":
                     return opened
-                return ssl.create_default_context().wrap_socket(opened, server_hostname=place.host)
+                context = self._access.tls or ssl.create_default_context()
+                return context.wrap_socket(opened, server_hostname=self._access.server_name or place.host)
             except OSError as error:
                 opened.close()
                 failure = error

@@ -160,8 +160,11 @@ def identity(service: str, listen: str) -> dict[str, str]:
 
 
 def _starts(began: float) -> dict[Start, float]:
-    """When counters were zero, in seconds since the epoch: those of a process that began then, and the kernel's."""
-    return {Start.PROCESS: began, Start.HOST: time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)}
+    """When counters were zero, in seconds since the epoch: those of a process that began then, and the kernel's.
+
+    0 is OTLP's word for a time that is not known.
+    """
+    return {Start.PROCESS: began, Start.HOST: time.time() - time.clock_gettime(time.CLOCK_BOOTTIME), Start.KEPT: 0.0}
 
 
 def _delivery(settings: Otlp, attributes: Mapping[str, str], began: Mapping[Start, float]) -> Delivery:

@@ -1,0 +1,1 @@
+"""What is done to this NAT on purpose, and what is announced: events, maintenance, and the file that keeps them."""
