@@ -94,6 +94,16 @@ def test_free_burning_and_unknown_as_prometheus_records_them(server: Server) -> 
     ]
 
 
+def test_the_documented_example_is_of_the_form_that_is_printed(server: Server) -> None:
+    record(server, rule(BUDGET, "0.01"), *slo("0.05", "0.07", subnet="private-a"))
+    page = (Path(__file__).parent.parent / "docs/operations.md").read_text("utf-8")
+    example = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    printed = json.loads(gate(server.url, "--json").stdout)
+    assert list(printed) == list(example)
+    assert list(printed["slos"][0]) == list(example["slos"][0])
+    assert set(printed["slos"][0]["labels"]) == set(example["slos"][0]["labels"])
+
+
 def test_a_budget_without_errors_and_an_empty_prometheus_are_unknown(server: Server) -> None:
     record(server, rule(BUDGET, "0.01"))
     assert gate(server.url).exit_code == 1

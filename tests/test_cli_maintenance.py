@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from natobs.cli.main import natobs
+from natobs.cli.parameters import local
 from natobs.errors import MonitoringError
 from natobs.operations.file import JournalFile
 from natobs.operations.journal import Journal, Silence, Window
@@ -75,6 +76,19 @@ def test_a_window_has_a_beginning_an_end_and_a_past(command: Command) -> None:
     ended = command.window.until
     assert command.good("stop") == "no maintenance to end\n"
     assert command.window.until == ended  # a past time stamp stays what it is
+
+
+def test_the_later_end_counts_so_that_a_restart_cuts_nothing_short(command: Command) -> None:
+    command.good("start", "--for", "2h", "--reason", "new disks")
+    long = command.window
+    said = command.good("start", "--for", "10m", "--reason", "restart")
+    assert said == f"this NAT: in maintenance until {local(long.until)}, as declared before\n"
+    assert command.window == long
+    command.good("start", "--for", "3h", "--reason", "new disks again")
+    assert command.window.reason == "new disks again"
+    command.good("stop")
+    command.good("start", "--for", "10m")
+    assert command.window.until < long.until
 
 
 def test_the_cluster_s_window_is_another_one(command: Command) -> None:

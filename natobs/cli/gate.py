@@ -38,7 +38,13 @@ _SAID = {
     help=_HELP, epilog="Example: natobs gate --prometheus http://127.0.0.1:9090 --cluster egress-a --wait 10m"
 )
 @click.option("--prometheus", metavar="URL", required=True, help="Prometheus, or what has its API.")
-@click.option("--factor", type=click.FloatRange(0, min_open=True), default=4.0, show_default=True, help="So many times its budget is too fast.")
+@click.option(
+    "--factor",
+    type=click.FloatRange(0, min_open=True),
+    default=4.0,
+    show_default=True,
+    help="So many times its budget is too fast.",
+)
 @click.option("--cluster", metavar="NAME", default="", help="Only this NAT cluster, which must have all SLOs.")
 @click.option("--slo", "slos", multiple=True, metavar="ID", help="Only this SLO (sloth_id); may be repeated.")
 @click.option("--wait", type=duration, help="Ask again for so long until no SLO is burning.")

@@ -65,7 +65,7 @@ def start(  # noqa: PLR0913  one argument an option, as click passes them
     state: Path | None,
     config_file: Path | None,
 ) -> None:
-    """Declare maintenance from now on; given again, it begins anew and ends at the new time.
+    """Declare maintenance from now on; given again, the later end counts.
 
     With --cluster alone it covers every NAT of that cluster, those that come
     meanwhile too; otherwise this NAT. With --alertmanager the exit status is 1
@@ -80,7 +80,8 @@ def start(  # noqa: PLR0913  one argument an option, as click passes them
     file, now = journal_at(state, config_file), time.time()
     wanted = Window(now, now + seconds, reason, user() if by is None else by, cluster)
     window = _of(file.change(lambda journal: _declared(journal, scope, wanted)), scope) or wanted
-    click.echo(f"{_title(scope, window)}: in maintenance until {local(window.until)}")
+    earlier = ", as declared before" if window.until > wanted.until else ""
+    click.echo(f"{_title(scope, window)}: in maintenance until {local(window.until)}{earlier}")
     silence = None
     if silencer is not None:
         labels = {"nat_cluster": cluster} | ({"nat": nat} if nat else {})
@@ -164,10 +165,16 @@ def _of(journal: Journal, scope: Scope) -> Window | None:
 
 
 def _declared(journal: Journal, scope: Scope, window: Window) -> Journal:
-    """With a window, which takes over the silence of the one before: it is replaced, not forgotten."""
+    """With a window, unless the one before lasts longer: what a restart declares does not cut short what people did.
+
+    The silence of the one before is taken over, to be replaced and not forgotten.
+    """
     before = _of(journal, scope)
-    known = before.silence if before is not None and before.cluster == window.cluster else None
-    return replace(journal, **{scope: replace(window, silence=known)})
+    if before is None or (scope == "cluster" and before.cluster != window.cluster):
+        return replace(journal, **{scope: window})
+    if before.until > window.until:
+        return journal
+    return replace(journal, **{scope: replace(window, silence=before.silence)})
 
 
 def _with(journal: Journal, scope: Scope, **changes: object) -> Journal:
