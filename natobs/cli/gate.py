@@ -12,8 +12,7 @@ from natobs.cli.main import EXIT_BAD
 from natobs.cli.parameters import duration, local, with_access
 from natobs.errors import MonitoringError
 from natobs.slo import http_config as access_file
-from natobs.slo import series as name
-from natobs.slo.gate import Gate, Question, Row, Verdict, judge
+from natobs.slo.gate import GROUP, SLO_ID, Gate, Question, Row, Verdict, judge
 from natobs.slo.prometheus import Prometheus
 
 _HELP = """Ask Prometheus whether any error budget burns too fast for risky changes.
@@ -101,7 +100,7 @@ def _text(gate: Gate) -> str:
 
 
 def _names(row: Row) -> tuple[str, ...]:
-    return tuple(row.labels.get(label, "") for label in (name.ID, name.CLUSTER, name.NAT, name.SUBNET))
+    return tuple(row.labels.get(label, "") for label in (SLO_ID, *GROUP))
 
 
 def _why(row: Row) -> str:

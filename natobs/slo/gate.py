@@ -12,13 +12,18 @@ from enum import Enum
 
 import msgspec
 
-from natobs.slo import series as name
+from natobs.catalogue.naming import ERROR_BUDGET, ERROR_RATIO, SLO_LABELS
+from natobs.catalogue.promql import Scope
 from natobs.slo.prometheus import Series
 
-_GROUP = (name.CLUSTER, name.NAT, name.SUBNET)
-_OF_THE_SERIES = frozenset({"__name__", name.WINDOW})
+SLO_ID = SLO_LABELS[0]
+GROUP = Scope.SUBNET.value
+"""Labels that say whose SLO it is."""
+_CLUSTER = Scope.CLUSTER.value[0]
+_OF_THE_SERIES = frozenset({"__name__", "sloth_window"})
 """Labels that tell series of one SLO apart, and not SLOs."""
-_WINDOWS = {name.ERROR_30M: "30 minutes", name.ERROR_6H: "6 hours"}
+_SHORT, _LONG, _BUDGET = ERROR_RATIO["30m"].name, ERROR_RATIO["6h"].name, ERROR_BUDGET.name
+_WINDOWS = {_SHORT: "30 minutes", _LONG: "6 hours"}
 
 
 class Verdict(Enum):
@@ -86,26 +91,26 @@ class Question:
     def expression(self) -> str:
         """The query whose series :func:`judge` takes: one, so that all are of the same moment."""
         # Budgets belong to no cluster, unless somebody records them so.
-        cluster = f",{name.CLUSTER}=~{_literal('|' + re.escape(self.cluster))}" if self.cluster else ""
-        return f'{{__name__=~"{name.ERROR_30M}|{name.ERROR_6H}|{name.ERROR_BUDGET}"{cluster}}}'
+        cluster = f",{_CLUSTER}=~{_literal('|' + re.escape(self.cluster))}" if self.cluster else ""
+        return f'{{__name__=~"{_SHORT}|{_LONG}|{_BUDGET}"{cluster}}}'
 
 
 def judge(found: Sequence[Series], question: Question) -> Gate:
     """The verdict on the series that the question's expression gave."""
-    wanted = [one for one in found if not question.slos or one.labels.get(name.ID, "") in question.slos]
+    wanted = [one for one in found if not question.slos or one.labels.get(SLO_ID, "") in question.slos]
     errors: dict[frozenset[tuple[str, str]], dict[str, float | None]] = {}
     budgets: list[Series] = []
     for labels, value in wanted:
         series = labels.get("__name__", "")
-        if series == name.ERROR_BUDGET:
+        if series == _BUDGET:
             budgets.append(Series(labels, value))
-        elif series in _WINDOWS and question.cluster in ("", labels.get(name.CLUSTER)):
+        elif series in _WINDOWS and question.cluster in ("", labels.get(_CLUSTER)):
             errors.setdefault(frozenset(_identity(labels).items()), {})[series] = value
     rows = [_row(dict(key), windows, budgets, question.factor) for key, windows in errors.items()]
     rows += _without_errors(rows, budgets)
-    known = {row.labels.get(name.ID) for row in rows}
+    known = {row.labels.get(SLO_ID) for row in rows}
     rows += [
-        Row({name.ID: slo}, None, None, None, Verdict.UNKNOWN, "no series is recorded for an SLO of this id")
+        Row({SLO_ID: slo}, None, None, None, Verdict.UNKNOWN, "no series is recorded for an SLO of this id")
         for slo in question.slos
         if slo not in known
     ]
@@ -114,7 +119,7 @@ def judge(found: Sequence[Series], question: Question) -> Gate:
         return Gate(
             Verdict.UNKNOWN,
             (),
-            f"no SLO{where} is recorded ({name.ERROR_30M}): are the rules loaded, and is it scraped?",
+            f"no SLO{where} is recorded ({_SHORT}): are the rules loaded, and is it scraped?",
         )
     verdicts = {row.verdict for row in rows}
     worst = next(one for one in _WORST_FIRST if one in verdicts)
@@ -128,7 +133,7 @@ def _row(
     if not budget:
         why = "its error budget is not recorded" if budget is None else "its error budget is 0"
         return Row(labels, budget, None, None, Verdict.UNKNOWN, why)
-    errors = (windows.get(name.ERROR_30M), windows.get(name.ERROR_6H))
+    errors = (windows.get(_SHORT), windows.get(_LONG))
     short, long = (None if error is None else error / budget for error in errors)
     if any(burn is not None and burn < factor for burn in (short, long)):
         return Row(labels, budget, short, long, Verdict.FREE)
@@ -149,13 +154,13 @@ def _without_errors(rows: Sequence[Row], budgets: Sequence[Series]) -> Iterator[
 def _budget(labels: Mapping[str, str], budgets: Sequence[Series]) -> float | None:
     """The budget that is recorded for just this group, else the one for all groups."""
     fitting = [one for one in budgets if _agree(one.labels, labels)]
-    closest = max(fitting, key=lambda one: sum(bool(one.labels.get(label)) for label in _GROUP), default=None)
+    closest = max(fitting, key=lambda one: sum(bool(one.labels.get(label)) for label in GROUP), default=None)
     return None if closest is None else closest.value
 
 
 def _agree(budget: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    same_group = all(budget.get(label, "") in ("", labels.get(label, "")) for label in _GROUP)
-    return same_group and budget.get(name.ID) == labels.get(name.ID)
+    same_group = all(budget.get(label, "") in ("", labels.get(label, "")) for label in GROUP)
+    return same_group and budget.get(SLO_ID) == labels.get(SLO_ID)
 
 
 def _identity(labels: Mapping[str, str]) -> dict[str, str]:
