@@ -163,6 +163,24 @@ def test_tls_and_a_password(tmp_path: Path) -> None:
         assert "its certificate is not good" in gate(server.url).stdout
 
 
+def test_a_fleet_that_does_well_is_shown_in_part() -> None:
+    rows = [
+        {"metric": {"__name__": series, "sloth_id": "m1", "nat": f"nat-{number}"}, "value": [1, value]}
+        for number in range(30)
+        for series, value in ((SHORT, "0.01"), (LONG, "0.05" if number == 29 else "0.01"))
+    ]
+    rows.append({"metric": {"__name__": BUDGET, "sloth_id": "m1"}, "value": [1, "0.01"]})
+    document = {"status": "success", "data": {"resultType": "vector", "result": rows}}
+    with web() as served:
+        served.paths["/api/v1/query"] = answer(json.dumps(document).encode())
+        lines = gate(served.url()).stdout.splitlines()
+        everything = json.loads(gate(served.url(), "--json").stdout)
+    assert len(lines) == 1 + 20 + 2
+    assert lines[-2:] == ["and 10 more that are FREE", "FREE: no SLO is burning"]
+    assert lines[1].split()[:2] == ["m1", "nat-29"]
+    assert len(everything["slos"]) == 30
+
+
 def hang_up(client: socket.socket, _request: bytes) -> None:
     client.close()
 

@@ -27,8 +27,10 @@ def check(tool: str, *words: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.name}-{shape.families}")
 def test_an_agent_takes_its_file(shape: topology.Topology) -> None:
-    config = decode(agent_file(shape, Timing(10), "/run/stack/state"), "agent.toml", Config)
+    config = decode(agent_file(shape, Timing(10), "/run/stack/nat-1"), "agent.toml", Config)
     assert (config.census.interval_seconds, config.events.enabled) == (6, True)
+    assert config.accounting.state_file == "/run/stack/nat-1.state"
+    assert config.operations.state_file == "/run/stack/nat-1.operations.json"
     assert len(config.nat.inside) == 2 * len(shape.families)
     assert bool(config.responder.listen) == (shape.nat.arms == 2)
 

@@ -38,7 +38,16 @@ def test_a_change_is_read_by_anybody(path: Path) -> None:
     written = JournalFile(path).change(one_more())
     assert JournalFile(path).read() == written
     assert [total.count for total in JournalFile(path).change(one_more()).totals] == [2]
+
+
+def test_the_agent_may_be_another_user_whatever_the_umask(path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        JournalFile(path).change(one_more())
+    finally:
+        os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o644
+    assert path.parent.stat().st_mode & 0o777 == 0o755
 
 
 def test_what_changes_nothing_writes_nothing(path: Path) -> None:

@@ -25,6 +25,10 @@ The exit status is 0 when no SLO is burning; 1 when one is, or when that is
 UNKNOWN: no data, no such SLO, no answer; 2 when the command line is wrong.
 """
 _LOOK_SECONDS = 15.0
+_SHOWN_FREE = 20
+"""Rows that are free are shown up to so many: a large fleet has thousands."""
+_NAMED = 3
+"""SLOs that fit into a line."""
 _HEADER = ("SLO", "cluster", "NAT", "subnet", "burn 30m", "burn 6h", "verdict")
 _SAID = {
     Verdict.FREE: "FREE: no SLO is burning",
@@ -85,18 +89,19 @@ def _ask(server: Prometheus, question: Question) -> Gate:
 def _sentence(gate: Gate) -> str:
     """The verdict, and whose it is, in a line."""
     concerned = [row for row in gate.rows if row.verdict is gate.verdict is not Verdict.FREE]
-    whose = "; ".join(f"{' '.join(filter(None, _names(row)))}{_why(row)}" for row in concerned[:3])
-    more = f" and {len(concerned) - 3} more" if len(concerned) > 3 else ""  # noqa: PLR2004  three fit into a line
+    whose = "; ".join(f"{' '.join(filter(None, _names(row)))}{_why(row)}" for row in concerned[:_NAMED])
+    more = f" and {len(concerned) - _NAMED} more" if len(concerned) > _NAMED else ""
     said = gate.why or whose + more
     return _SAID[gate.verdict] + (f" ({said})" if said else "")
 
 
 def _text(gate: Gate) -> str:
-    rows = [
-        (*_names(row), _burn(row.burn_30m), _burn(row.burn_6h), f"{row.verdict.name}{_why(row)}") for row in gate.rows
-    ]
+    free = [row for row in gate.rows if row.verdict is Verdict.FREE]
+    shown = [row for row in gate.rows if row.verdict is not Verdict.FREE] + free[:_SHOWN_FREE]
+    rows = [(*_names(row), _burn(row.burn_30m), _burn(row.burn_6h), f"{row.verdict.name}{_why(row)}") for row in shown]
     table = [columns(_HEADER, rows, right=("burn 30m", "burn 6h"))] if rows else []
-    return "\n".join([*table, _SAID[gate.verdict] + (f": {gate.why}" if gate.why else "")])
+    rest = [f"and {len(free) - _SHOWN_FREE} more that are FREE"] if len(free) > _SHOWN_FREE else []
+    return "\n".join([*table, *rest, _SAID[gate.verdict] + (f": {gate.why}" if gate.why else "")])
 
 
 def _names(row: Row) -> tuple[str, ...]:

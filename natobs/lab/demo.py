@@ -90,7 +90,7 @@ def demo(topology: Topology, port: int | None = None, agent: list[str] | None = 
         files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="natobs-demo-")))
         probes, config = files / "probes.toml", files / "agent.toml"
         probes.write_text(probe_file(topology), "utf-8")
-        config.write_text(agent_file(topology, str(probes)), "utf-8")
+        config.write_text(agent_file(topology, str(probes), str(files / "operations.json")), "utf-8")
         internet, client = lab.host("internet"), lab.host(topology.clients[0])
         internet.popen(internet.python("natobs", "reflector"))
         users = [_start_users(lab, client) for client in topology.clients]

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from natobs.lab.topology import Topology
 
 
-def agent_file(topology: Topology, probes: str) -> str:
+def agent_file(topology: Topology, probes: str, operations: str) -> str:
     """A configuration of the agent, TOML: all that it can do, quickly enough for somebody who watches.
 
     Args:
         topology: whose private prefixes it is told.
         probes: path of the probe file.
+        operations: path of the file that keeps events and maintenance: not this machine's own.
     """
     inside = ", ".join(f'"{network}"' for family in topology.families for network in topology.inside(family))
     first, *_others = topology.server_addresses(4)
@@ -23,6 +24,7 @@ def agent_file(topology: Topology, probes: str) -> str:
             "census = { interval_seconds = 5 }",
             "events = { enabled = true }",
             f'accounting = {{ state_file = "", names = {{ "{first}" = "web shop" }} }}',
+            f'operations = {{ state_file = "{operations}" }}',
             f'probes = {{ file = "{probes}" }}',
             "",
         )

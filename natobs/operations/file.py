@@ -17,8 +17,8 @@ from natobs.operations.journal import Journal, NewerError, decode, encode
 
 _LOCK_SECONDS = 30.0
 _LOOK_SECONDS = 0.01
-_MODE = 0o644
-"""The agent may be another user than the one who records."""
+_MODE, _DIRECTORY_MODE = 0o644, 0o755
+"""Whatever the umask says: the agent may be another user than the one who records."""
 
 
 class JournalFile:
@@ -101,6 +101,7 @@ class JournalFile:
         directory = self._path.parent
         if not directory.is_dir():
             directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(_DIRECTORY_MODE)
             _to_disk(directory.parent)
 
     def _move_aside(self, error: FormatError) -> None:

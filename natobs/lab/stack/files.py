@@ -34,23 +34,25 @@ ALERTMANAGER = yaml.safe_dump(
 """A configuration of Alertmanager where the caller has none: everything to the pager, soon."""
 
 
-def agent_file(topology: Topology, timing: Timing, state_file: str) -> str:
+def agent_file(topology: Topology, timing: Timing, kept: str) -> str:
     """Give the configuration of the agent on a NAT, TOML: everything on.
 
     Args:
         topology: the world of the NAT.
         timing: for censuses.
-        state_file: where accounting survives a restart of the agent.
+        kept: what the paths of files begin with that survive a restart of the agent.
     """
     inside = [network for family in topology.families for network in topology.inside(family)]
     names = dict(zip(topology.server_addresses(4), ("web shop", "payments", "mail", "warehouse"), strict=False))
     listed = ", ".join(f"{json.dumps(address)} = {json.dumps(name)}" for address, name in names.items())
+    state, operations = f"{kept}.state", f"{kept}.operations.json"
     lines = [
         f"nat = {{ inside = {json.dumps(inside)} }}",
         # a census costs a start of Python: more of one CPU than they usually get, so that they keep to the time scale
         f"census = {{ interval_seconds = {timing.census:g}, max_cpu_share = 0.2 }}",
         "events = { enabled = true }",
-        f"accounting = {{ state_file = {json.dumps(state_file)}, names = {{ {listed} }} }}",
+        f"accounting = {{ state_file = {json.dumps(state)}, names = {{ {listed} }} }}",
+        f"operations = {{ state_file = {json.dumps(operations)} }}",
     ]
     if gateways := _gateways(topology):
         targets = [f"{topology.server_addresses(4)[0]}/32"]

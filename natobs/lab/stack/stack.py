@@ -134,8 +134,8 @@ class Stack:
 
     def _nat(self, world: int, lab: Lab) -> None:
         host, nat = lab.host("nat"), self.plan.nat(world)
-        state = str(_WITHIN / f"{nat}.state")
-        config = self._write(f"{nat}.toml", files.agent_file(lab.topology, self.plan.timing, state))
+        kept = str(_WITHIN / nat)
+        config = self._write(f"{nat}.toml", files.agent_file(lab.topology, self.plan.timing, kept))
         host.run(host.python("natobs", "accounting", "install", "--config", config))
         self._start(f"agent {nat}", host, host.python("natobs", "agent", "--config", config))
 
