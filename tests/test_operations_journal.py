@@ -3,11 +3,23 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from natobs.catalogue.metrics.operations import KINDS, REASONS_PER_KIND
 from natobs.errors import FormatError
 from natobs.operations import journal as subject
-from natobs.operations.journal import MOST_EVENTS, Event, Journal, NewerError, Silence, Window, decode, encode
+from natobs.operations.journal import (
+    MOST_EVENTS,
+    SCOPES,
+    Event,
+    Journal,
+    NewerError,
+    Scope,
+    Silence,
+    Window,
+    decode,
+    encode,
+)
 
 REASONS = st.from_regex(r"[a-z0-9_]{1,3}", fullmatch=True)
 EVENTS = st.builds(
@@ -71,6 +83,39 @@ def test_reasons_beyond_the_first_of_a_kind_are_other_and_no_other_kind_suffers(
     assert counted[("deploy", "r0")] == 2
     assert counted[("failover", "late")] == 1
     assert journal.events[REASONS_PER_KIND].reason == f"r{REASONS_PER_KIND}"  # the event itself keeps its reason
+
+
+SILENCE = Silence("http://a", "1", 50.0)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_later_end_of_a_maintenance_counts_and_its_silence_is_not_forgotten(scope: Scope) -> None:
+    first, shorter, longer = (
+        Window(1.0, 50.0, cluster="a"),
+        Window(2.0, 40.0, cluster="a"),
+        Window(3.0, 60.0, cluster="a"),
+    )
+    journal = Journal().declared(scope, first).silenced(scope, SILENCE)
+    assert journal.declared(scope, shorter) == journal
+    assert journal.declared(scope, longer).window(scope) == replace(longer, silence=SILENCE)
+    assert journal.ended(scope, 10.0).declared(scope, shorter).window(scope) == replace(shorter, silence=SILENCE)
+    (other,) = set(SCOPES) - {scope}
+    assert journal.window(other) is None
+
+
+def test_another_cluster_s_maintenance_takes_over_nothing() -> None:
+    journal = Journal().declared("cluster", Window(1.0, 50.0, cluster="a")).silenced("cluster", SILENCE)
+    other = Window(2.0, 40.0, cluster="b")
+    assert journal.declared("cluster", other).cluster == other
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_maintenance_ends_once(scope: Scope) -> None:
+    journal = Journal().declared(scope, Window(1.0, 50.0)).ended(scope, 20.0)
+    assert journal.window(scope) == Window(1.0, 20.0)
+    assert journal.ended(scope, 30.0) == journal
+    assert Journal().ended(scope, 30.0).silenced(scope, SILENCE) == Journal()
+    assert journal.silenced(scope, SILENCE).silenced(scope, None) == journal
 
 
 def test_a_journal_of_a_thousand_long_events_is_far_from_the_limit() -> None:

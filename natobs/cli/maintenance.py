@@ -3,21 +3,16 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import click
 import msgspec
-from msgspec.structs import replace
 
 from natobs.cli.parameters import duration, journal_at, local, user, with_access, with_journal, words
 from natobs.errors import MonitoringError
 from natobs.exposition.humanize import span
-from natobs.operations.journal import Journal, Silence, Window
+from natobs.operations.journal import SCOPES, Journal, Scope, Silence, Window
 from natobs.slo import http_config as access_file
 from natobs.slo.alertmanager import Alertmanager
-
-Scope = Literal["nat", "cluster"]
-SCOPES: tuple[Scope, ...] = ("nat", "cluster")
 
 _HELP = """Declare planned work on this NAT, or on its whole cluster.
 
@@ -79,7 +74,7 @@ def start(  # noqa: PLR0913  one argument an option, as click passes them
     silencer = None if alertmanager is None else _alertmanager(alertmanager, http_config)
     file, now = journal_at(state, config_file), time.time()
     wanted = Window(now, now + seconds, reason, user() if by is None else by, cluster)
-    window = _of(file.change(lambda journal: _declared(journal, scope, wanted)), scope) or wanted
+    window = file.change(lambda journal: journal.declared(scope, wanted)).window(scope) or wanted
     earlier = ", as declared before" if window.until > wanted.until else ""
     click.echo(f"{_title(scope, window)}: in maintenance until {local(window.until)}{earlier}")
     silence = None
@@ -89,7 +84,7 @@ def start(  # noqa: PLR0913  one argument an option, as click passes them
             silence = silencer.silence(window, labels)
         except MonitoringError as error:
             raise MonitoringError(f"the maintenance is declared, but nothing is silenced: {error}") from error
-        file.change(lambda journal: _with(journal, scope, silence=silence))
+        file.change(lambda journal: journal.silenced(scope, silence))
         click.echo(f"silenced {' '.join(f'{name}={value}' for name, value in labels.items())}: {silence.id}")
     _tell_of_another(window.silence, silence, now)
 
@@ -118,14 +113,13 @@ def stop(
     scope: Scope = "cluster" if cluster else "nat"
     file, now = journal_at(state, config_file), time.time()
     before = file.read()
-    window = _of(before, scope)
+    window = before.window(scope)
     if window is not None and cluster not in ("", window.cluster):
         raise click.UsageError(f"--cluster: the maintenance that was declared here is that of {window.cluster}")
     if window is None or (not window.active(now) and window.silence is None):
         click.echo("no maintenance to end" + "".join(_elsewhere(before, scope, now)))
         return
-    if window.active(now):
-        file.change(lambda journal: _with(journal, scope, until=now))
+    file.change(lambda journal: journal.ended(scope, now))
     click.echo(f"{_title(scope, window)}: maintenance is over")
     silence = window.silence
     if silence is None:
@@ -138,7 +132,7 @@ def stop(
                 f"silence {silence.id} may last until {local(silence.until)}: {error}; the same command tries again"
             ) from error
         click.echo(f"ended silence {silence.id}")
-    file.change(lambda journal: _with(journal, scope, silence=None))
+    file.change(lambda journal: journal.silenced(scope, None))
 
 
 @command.command(epilog="Example: natobs maintenance status --json")
@@ -148,38 +142,16 @@ def status(*, as_json: bool, state: Path | None, config_file: Path | None) -> No
     """Say whether this NAT, or its cluster, is in maintenance as far as this machine knows."""
     journal, now = journal_at(state, config_file).read(), time.time()
     if as_json:
-        windows = {scope: _document(_of(journal, scope), now) for scope in SCOPES}
+        windows = {scope: _document(journal.window(scope), now) for scope in SCOPES}
         active = any(window is not None and window["active"] for window in windows.values())
         click.echo(msgspec.json.format(msgspec.json.encode({"active": active, **windows})).decode())
         return
     for scope in SCOPES:
-        click.echo("\n".join(_lines(scope, _of(journal, scope), now)))
+        click.echo("\n".join(_lines(scope, journal.window(scope), now)))
 
 
 def _alertmanager(url: str, http_config: Path | None) -> Alertmanager:
     return Alertmanager(url, None if http_config is None else access_file.load(http_config))
-
-
-def _of(journal: Journal, scope: Scope) -> Window | None:
-    return journal.nat if scope == "nat" else journal.cluster
-
-
-def _declared(journal: Journal, scope: Scope, window: Window) -> Journal:
-    """With a window, unless the one before lasts longer: what a restart declares does not cut short what people did.
-
-    The silence of the one before is taken over, to be replaced and not forgotten.
-    """
-    before = _of(journal, scope)
-    if before is None or (scope == "cluster" and before.cluster != window.cluster):
-        return replace(journal, **{scope: window})
-    if before.until > window.until:
-        return journal
-    return replace(journal, **{scope: replace(window, silence=before.silence)})
-
-
-def _with(journal: Journal, scope: Scope, **changes: object) -> Journal:
-    window = _of(journal, scope)
-    return journal if window is None else replace(journal, **{scope: replace(window, **changes)})
 
 
 def _tell_of_another(before: Silence | None, now_there: Silence | None, now: float) -> None:
@@ -198,7 +170,7 @@ def _title(scope: Scope, window: Window | None) -> str:
 
 def _elsewhere(journal: Journal, scope: Scope, now: float) -> Iterator[str]:
     """A hint at the maintenance that was perhaps meant."""
-    other = journal.cluster if scope == "nat" else journal.nat
+    other = journal.window("cluster" if scope == "nat" else "nat")
     if other is not None and other.active(now):
         yield " here; the cluster's goes on: --cluster " + other.cluster if scope == "nat" else "; this NAT's goes on"
 

@@ -6,7 +6,7 @@ what is forgotten stays counted. Refuses to know where it is kept and who asks.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,10 @@ MOST_EVENTS = 1000
 MOST_BYTES = 4 * 1024 * 1024
 MOST_LETTERS = 200
 """Of a note, a name or a reason in words."""
+
+Scope = Literal["nat", "cluster"]
+"""Whose maintenance it is: this NAT's, or its whole cluster's."""
+SCOPES: tuple[Scope, ...] = ("nat", "cluster")
 
 _SLUG = re.compile(SLUG)
 _Time = Annotated[float, Meta(ge=0, lt=1e11)]
@@ -148,6 +152,34 @@ class Journal(_Record, frozen=True):
             total = replace(total, count=total.count + 1, latest=max(total.latest, event.time))
         totals[key] = total
         return replace(self, events=(*self.events, event)[-MOST_EVENTS:], totals=tuple(totals.values()))
+
+    def window(self, scope: Scope) -> Window | None:
+        """The latest maintenance of this NAT, or of its cluster; None where none was ever declared."""
+        return self.nat if scope == "nat" else self.cluster
+
+    def declared(self, scope: Scope, window: Window) -> "Journal":
+        """With a maintenance, unless the one before lasts longer: a restart does not cut short what people declared.
+
+        The silence of the one before is taken over: it is to be replaced, and not forgotten.
+        """
+        before = self.window(scope)
+        if before is None or (scope == "cluster" and before.cluster != window.cluster):
+            return replace(self, **{scope: window})
+        if before.until > window.until:
+            return self
+        return replace(self, **{scope: replace(window, silence=before.silence)})
+
+    def ended(self, scope: Scope, now: float) -> "Journal":
+        """With the maintenance over; one that is over already ended when it did."""
+        window = self.window(scope)
+        if window is None or not window.active(now):
+            return self
+        return replace(self, **{scope: replace(window, until=now)})
+
+    def silenced(self, scope: Scope, silence: Silence | None) -> "Journal":
+        """With the silence of the maintenance, or without one."""
+        window = self.window(scope)
+        return self if window is None else replace(self, **{scope: replace(window, silence=silence)})
 
     def latest(self) -> Mapping[str, float]:
         """When the latest event of each kind happened; kinds without any are missing."""
