@@ -51,6 +51,7 @@ bench-probes: $(DEV) ## Compare the probes with other probers and with the truth
 
 bench-added: programs $(DEV) ## Compare the time that the NAT adds, as natobs says it, with the truth; ARGS=--quick in two minutes.
 	@$(PYTHON_BIN) -m benchmarks.added $(ARGS)
+	@$(PYTHON_BIN) -m benchmarks.taps
 
 lab: programs $(DEV) ## Build a NAT in network namespaces, with traffic and the agent; ends with Ctrl-C.
 	@$(VENV)/bin/natobs lab demo

@@ -2,8 +2,8 @@
 
 A client of the lab does the same thing through the NAT with accounting off and on, in turns of some hundredths of a
 second. On veth the whole path, both ways, runs on the sender's CPU: the CPU time that a flow or packet takes of the
-sender is the time of the path, and what others do meanwhile is not in it. A pair is made of eight turns each way; its
-figures are the lower quartiles of all their batches.
+sender is the time of the path, and what others do meanwhile is not in it. Where the server sends too, the CPU time of
+both counts. A pair is made of eight turns each way; its figures are the lower quartiles of all their batches.
 """
 
 import argparse
@@ -32,7 +32,8 @@ from natobs.lab.lab import HostProcess, Lab
 
 _STDERR = Console(stderr=True)
 _SERVER = "198.51.100.1"
-_ECHO, _SINK = 7, 5001
+_ECHO, _DISCARD, _SINK = 7, 9, 5001
+_QUESTION = b"answer"
 _SOURCES = [f"10.0.1.{number}" for number in range(50, 100)]
 """Addresses that the client takes besides its own: as many hosts for the NAT."""
 _BATCH = 50
@@ -41,6 +42,8 @@ _STREAM_SECONDS = 0.1
 _ETH_P_IP = 0x0800
 _LONG = {"stream", "datagrams"}
 """Kinds that use one flow all the time."""
+_BOTH_ENDS = {"stream", "query"}
+"""Kinds whose server sends as much as their client: how many flows or kilobytes there were is told after each turn."""
 ELEMENTS = 16_384
 _TABLE = (
     "table inet bench { set s { type ipv4_addr . inet_proto . inet_service; size 16384; flags dynamic; counter; }; }\n"
@@ -48,7 +51,7 @@ _TABLE = (
 
 WORK = {
     "udp": ("new UDP flows, one datagram each", 12, 0.05),
-    "query": ("new UDP flows, one datagram and its answer", 8, 0.05),
+    "query": ("new UDP flows, one datagram and its answer", 12, 0.05),
     "tcp": ("new TCP connections, opened and closed", 8, 0.05),
     "frames": ("new UDP flows, as frames past the client's sockets", 30, None),
     "stream": ("one TCP connection as fast as it can", 1, 0.02),
@@ -73,9 +76,9 @@ def new_flow(kind: str, source: str) -> None:
     stream = kind == "tcp"
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM) as sock:
         sock.bind((source, 0))
-        sock.connect((_SERVER, _ECHO if stream or kind == "query" else _ECHO + 2))
+        sock.connect((_SERVER, {"tcp": _ECHO, "query": _SINK}.get(kind, _DISCARD)))
         if not stream:
-            sock.send(b"natobs bench\n")
+            sock.send(_QUESTION)
         if kind == "query":
             sock.recv(2048)
 
@@ -112,7 +115,7 @@ def work(kind: str, gateway: str) -> None:
             sender.connect((_SERVER, _SINK))
             payload = bytes(18)
             for _line in sys.stdin:
-                sender.send(b"answer")
+                sender.send(_QUESTION)
                 sender.recv(64)
                 say(json.dumps(batches(count, lambda: sender.send(payload))))
     elif kind == "stream":
@@ -122,10 +125,11 @@ def work(kind: str, gateway: str) -> None:
                 sent, start = 0, time.perf_counter()
                 while time.perf_counter() - start < _STREAM_SECONDS:
                     sent += sender.send(chunk)
-                say(json.dumps([sent]))
+                say(json.dumps([sent / 1000]))
     else:
         for _line in sys.stdin:
-            say(json.dumps(batches(count, lambda: new_flow(kind, next(sources)))))
+            found = batches(count, lambda: new_flow(kind, next(sources)))
+            say(json.dumps([count * _BATCH] if kind in _BOTH_ENDS else found))
 
 
 def sink() -> None:
@@ -146,7 +150,7 @@ def sink() -> None:
                     open_ones.append(listener.accept()[0])
                 elif ready is datagrams:
                     size, peer = datagrams.recvfrom_into(room)
-                    if room[:size] == b"answer":
+                    if room[:size] == _QUESTION:
                         datagrams.sendto(b"yes", peer)
                 elif not ready.recv_into(room):
                     open_ones.remove(ready)
@@ -193,11 +197,11 @@ def switch() -> None:
 
 
 def measure(client: HostProcess, server: HostProcess, kind: str) -> list[float]:
-    """Nanoseconds of one, of each batch; for a stream, nanoseconds of both ends' CPU for a kilobyte."""
+    """Nanoseconds of one, of each batch; or of both ends' CPU, of all of them."""
     before = cpu_seconds(client.pid) + cpu_seconds(server.pid)
     said: list[float] = json.loads(ask(client, "now"))
-    if kind == "stream":
-        return [1e12 * (cpu_seconds(client.pid) + cpu_seconds(server.pid) - before) / said[0]]
+    if kind in _BOTH_ENDS:
+        return [1e9 * (cpu_seconds(client.pid) + cpu_seconds(server.pid) - before) / said[0]]
     return said
 
 
