@@ -2,7 +2,9 @@
 
 In the lab, from a client through the NAT, with the responder of a real agent on the NAT for the second path. Truth are
 captures (:mod:`benchmarks.sightings`), packet by packet: round trip at the client's interface less that of the same
-packet at the NAT's outer interface; and for the taps, from cable to cable as the NAT's neighbours saw it.
+packet at the NAT's outer interface; and for the taps, from cable to cable as the NAT's neighbours saw it. A round trip
+begins where the request comes out of the interface's cable: a capture stamps what an interface sends before it copies
+it and before the driver has it, and while all caches are cold that copy takes microseconds.
 """
 
 import argparse
@@ -58,6 +60,7 @@ _LOAD_BURST, _LOAD_PAUSE = 20, 0.004
 _PATH_SECONDS, _SCATTER_SECONDS = 0.0013, 0.00067
 _SETTLE_SECONDS = 1.5
 """The taps give up a packet that was seen at one end only after a second."""
+_CAPTURES = [("client1", "eth0"), ("switch", "client1"), ("switch", "gateway1"), ("nat", "eth0"), ("internet", "eth0")]
 _STDERR = Console(stderr=True)
 
 
@@ -148,7 +151,7 @@ def measure(lab: Lab, name: str, count: int) -> Row:
     client, nat = lab.host("client1"), lab.host("nat")
     taps = nat.popen(nat.python("benchmarks.taps", "--part", "passages"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     traffic.first_line(taps, 20)
-    with captured(lab, {"client1": "eth0", "nat": "eth0", "switch": "gateway1", "internet": "eth0"}) as seen:
+    with captured(lab, _CAPTURES) as seen:
         words = client.python("benchmarks.added", "--part", "pairs", "--pairs", str(count))
         said = Said(*json.loads(client.run(words, timeout=count * 0.2 + 60).stdout))
         time.sleep(_SETTLE_SECONDS)
@@ -157,13 +160,18 @@ def measure(lab: Lab, name: str, count: int) -> Row:
 
 def _truth(seen: dict[Place, Seen]) -> list[float | None]:
     """Seconds that the NAT added to each packet, in the order in which they were sent; None where one was lost."""
-    client, nat = seen["client1", "eth0", SERVER], seen["nat", "eth0", SERVER]
+    whole = _trips(seen["switch", "client1", SERVER], seen["client1", "eth0", SERVER])
+    beyond = _trips(seen["internet", "eth0", SERVER], seen["nat", "eth0", SERVER])
+    sent = seen["client1", "eth0", SERVER].left
     return [
-        (client.came[token] - left - nat.came[token] + nat.left[token]) / 1e9
-        if token in client.came and token in nat.came
-        else None
-        for token, left in sorted(client.left.items(), key=lambda item: item[1])
+        (whole[token] - beyond[token]) / 1e9 if token in whole and token in beyond else None
+        for token in sorted(sent, key=sent.__getitem__)
     ]
+
+
+def _trips(far: Seen, near: Seen) -> dict[str, int]:
+    """Nanoseconds from the far end of a cable, where requests come out, until their answers come to its near end."""
+    return {token: at - far.came[token] for token, at in near.came.items() if token in far.came}
 
 
 def _residence(seen: dict[Place, Seen], found: list[tuple[str, int]]) -> list[Residence]:

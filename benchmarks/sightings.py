@@ -14,7 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -60,20 +60,20 @@ Place = tuple[str, str, str]
 
 
 @contextmanager
-def captured(lab: Lab, devices: dict[str, str]) -> Iterator[dict[Place, Seen]]:
+def captured(lab: Lab, devices: Sequence[tuple[str, str]]) -> Iterator[dict[Place, Seen]]:
     """Fill a dictionary with what the devices saw, when the block ends.
 
     Args:
         lab: where.
-        devices: one for each host.
+        devices: host and device of each.
 
     Raises:
         OSError: a capture had no room for all.
     """
     running: dict[str, HostProcess] = {}
-    for name, device in devices.items():
+    for name in dict.fromkeys(host for host, _device in devices):
         host = lab.host(name)
-        words = host.python("benchmarks.sightings", device)
+        words = host.python("benchmarks.sightings", *(device for where, device in devices if where == name))
         running[name] = host.popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None)
     for process in running.values():
         traffic.first_line(process, 20)
