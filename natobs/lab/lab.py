@@ -98,12 +98,16 @@ class HostProcess:
         self.popen.returncode = 0  # not ours any more: no warning about a child that still runs
 
     def close(self, timeout: float = 3.0) -> None:
-        """End the program: SIGTERM, after ``timeout`` seconds SIGKILL; close its streams."""
-        self.send_signal(signal.SIGTERM)
-        try:
-            self.popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.send_signal(signal.SIGKILL)
+        """End the program: SIGTERM, after ``timeout`` seconds SIGKILL; close its streams.
+
+        It has then really ended, with its sockets: its way in outlives it, and is ended itself only if it does not end.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                self.popen.wait(timeout)
+                break
+        else:
             self.popen.kill()
             self.popen.wait(timeout)
         for stream in (self.popen.stdin, self.popen.stdout, self.popen.stderr):

@@ -1,9 +1,12 @@
 """The lab on the kernel: every topology and backend carries traffic and translates it."""
 
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from natobs.errors import LabError
@@ -176,6 +179,16 @@ def test_signals_reach_the_program_and_its_status_comes_back(two_armed_lab: Lab)
     killed = nat.popen(["sleep", "987"])
     killed.send_signal(9)
     assert killed.wait(10) == -9
+
+
+def test_what_ignores_sigterm_has_really_ended_when_it_has_been_closed(two_armed_lab: Lab) -> None:
+    ignoring = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(987)"
+    process = two_armed_lab.host("nat").popen([sys.executable, "-c", ignoring], stdout=subprocess.PIPE)
+    assert traffic.first_line(process, 10) == "ready"
+    pid = process.pid
+    process.close(timeout=0.5)
+    assert not psutil.pid_exists(pid)
+    assert process.poll() == -9
 
 
 def test_unknown_hosts_and_labs_that_do_not_stand_are_said_by_name(two_armed_lab: Lab) -> None:
