@@ -9,7 +9,7 @@ https://github.com/slok/sloth, package ``pkg/common/conventions``.
 
 from enum import Enum
 
-from natobs.catalogue.promql import Recorded
+from natobs.catalogue.promql import Origin, Recorded
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 """In seconds."""
@@ -34,6 +34,8 @@ class Action(Enum):
 
 SEVERITY, ACTION = "severity", "natobs_action"
 """Labels of alerts."""
+EXECUTIVE, ON_CALL, DEBUG, FLEET = "natobs-executive", "natobs-on-call", "natobs-debug", "natobs-fleet"
+"""``uid`` of the dashboards."""
 SLI, FAULT = "sli", "fault"
 """Labels of alerts: the indicator that is concerned, and the fault that is named."""
 
@@ -41,6 +43,12 @@ SLO_LABELS = ("sloth_id", "sloth_service", "sloth_slo")
 """Which objective a recorded series is about: its id, the service, and the objective's name within the service."""
 SERVICE = "nat"
 """The service of every objective of natobs."""
+
+
+def dashboard(sli: str) -> str:
+    """``uid`` of the dashboard that shows an indicator best, where whoever follows up an alert on it looks first."""
+    return DEBUG if sli in {"M1", "M9"} else ON_CALL
+
 
 _OF_SLO = (*SLO_LABELS, SLI, "target", "destination")
 
@@ -71,20 +79,22 @@ WINDOWS: dict[str, int] = {
 ERROR_RATIO: dict[str, Recorded] = {name: Recorded(f"slo:sli_error:ratio_rate{name}", _OF_SLO) for name in WINDOWS}
 """Share of bad events by window."""
 
-OBJECTIVE = Recorded("slo:objective:ratio", SLO_LABELS)
-ERROR_BUDGET = Recorded("slo:error_budget:ratio", SLO_LABELS)
-PERIOD_DAYS = Recorded("slo:time_period:days", SLO_LABELS)
+OBJECTIVE = Recorded("slo:objective:ratio", SLO_LABELS, origin=Origin.CONSTANT)
+ERROR_BUDGET = Recorded("slo:error_budget:ratio", SLO_LABELS, origin=Origin.CONSTANT)
+PERIOD_DAYS = Recorded("slo:time_period:days", SLO_LABELS, origin=Origin.CONSTANT)
 CURRENT_BURN = Recorded("slo:current_burn_rate:ratio", _OF_SLO)
 PERIOD_BURN = Recorded("slo:period_burn_rate:ratio", _OF_SLO)
 BUDGET_REMAINING = Recorded("slo:period_error_budget_remaining:ratio", _OF_SLO)
-SLO_INFO = Recorded("natobs_slo_info", (*SLO_LABELS, SLI, "objective", "title"))
+SLO_INFO = Recorded("natobs_slo_info", (*SLO_LABELS, SLI, "objective", "title"), origin=Origin.CONSTANT)
 
 MAINTENANCE = Recorded("nat:maintenance:active")
 """1 while maintenance of a NAT is declared, and for a while after its end."""
 GRACE = 10 * MINUTE
 """For so long after maintenance alerts are still masked: their windows reach back into it."""
 
-UP = Recorded("up")
+UP = Recorded("up", origin=Origin.TARGET)
 """Prometheus' own: whether the last scrape of a target worked."""
-OLDEST_SAMPLE = Recorded("prometheus_tsdb_lowest_timestamp_seconds")
+OLDEST_SAMPLE = Recorded("prometheus_tsdb_lowest_timestamp_seconds", origin=Origin.CONSTANT)
 """Prometheus' own: time stamp of the oldest sample that it has."""
+FIRING = Recorded("ALERTS", ("alertname", "alertstate", SEVERITY, ACTION, SLI, FAULT))
+"""Prometheus' own: 1 for each alert that is pending or firing."""

@@ -3,22 +3,23 @@
 Knows the shape of PromQL, which functions take counters and which take gauges,
 and the labels of every series. Knows no metric by name, and does not evaluate.
 
-Two things stand in an expression as place-holders until it is written into a
-file (:meth:`Query.text`): durations, which a lab shortens, and the labels that
-tell NATs apart, to which a fleet may add its own.
+Three things stand in an expression as place-holders until it is written into a
+file (:meth:`Query.text`): durations, which a lab shortens; the labels that tell
+NATs apart, to which a fleet may add its own; and what a dashboard adds to every
+selector, so that it shows what is chosen in it.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/basics/.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from natobs.catalogue.types import Kind, Metric
 from natobs.errors import CatalogueError
 
-_MARK = re.compile(r"«(?:(?P<scope>[a-z]+)|(?P<seconds>[0-9]+)(?P<number>#?))»")
+_MARK = re.compile(r"«(?:(?P<scope>[a-z]+)|(?P<seconds>[0-9]+)(?P<number>#?)|(?P<origin>[a-z]+)\{(?P<inside>[^»]*)\})»")
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 _HISTOGRAM_SERIES = ("_bucket", "_count", "_sum")
 TARGET_LABELS = frozenset({"nat_cluster", "nat", "subnet", "instance", "job"})
@@ -38,6 +39,25 @@ class Scope(Enum):
         return f"«{self.name.lower()}»"
 
 
+class Origin(Enum):
+    """Where a series comes from: which of the target's labels it carries."""
+
+    TARGET = "target"  # scraped from an agent or a prober: all of them
+    RULE = "rule"  # made by a rule: those that tell NATs apart, as far as its scope has them; no job, no instance
+    CONSTANT = "constant"  # none: a rule's constant, or about Prometheus itself
+
+
+class Span(Enum):
+    """A duration that Grafana fills in when it shows a panel."""
+
+    RATE = "$__rate_interval"  # wide enough for a rate at the panel's resolution
+    SHOWN = "$__range"  # all that the dashboard shows
+
+
+Window = int | Span
+"""Seconds, or what Grafana makes of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """A series that a recording rule writes, or that something other than natobs exports.
@@ -46,11 +66,13 @@ class Recorded:
         name: of the series.
         labels: that it has beside those of the target, closed or not.
         counter: whether it only grows.
+        origin: which labels of the target it has.
     """
 
     name: str
     labels: tuple[str, ...] = ()
     counter: bool = False
+    origin: Origin = Origin.RULE
 
 
 Source = Metric | Recorded
@@ -64,10 +86,12 @@ class Rendering:
     Args:
         scale: durations are divided by it; 1 in production, more in a lab.
         group_labels: labels of the scrape configuration that a fleet's NATs are told apart by, beside the usual ones.
+        matchers: what every selector of series from there matches too, as it stands in braces.
     """
 
     scale: float = 1.0
     group_labels: tuple[str, ...] = ()
+    matchers: Mapping[Origin, str] = field(default_factory=dict)
 
     def labels(self, scope: Scope) -> tuple[str, ...]:
         """The labels of a scope, the fleet's own first."""
@@ -104,6 +128,10 @@ class Query:
         def fill(match: re.Match[str]) -> str:
             if match["scope"]:
                 return ", ".join(rendering.labels(Scope[match["scope"].upper()]))
+            if match["origin"]:
+                added = rendering.matchers.get(Origin(match["origin"]), "")
+                inside = ", ".join(filter(None, (match["inside"], added)))
+                return f"{{{inside}}}" if inside else ""
             seconds = float(match["seconds"])
             return rendering.number(seconds) if match["number"] else rendering.duration(seconds)
 
@@ -141,10 +169,6 @@ class Query:
     def equals(self, other: "Query | float") -> "Query":
         """Those of these series whose value is the other's."""
         return _infix(self, "==", other)
-
-    def differs(self, other: "Query | float") -> "Query":
-        """Those of these series whose value is not the other's."""
-        return _infix(self, "!=", other)
 
     def compare(self, operator: str, other: "Query | float") -> "Query":
         """Filter by a comparison that is data: ``>``, ``>=``, ``<``, ``<=``, ``==`` or ``!=``."""
@@ -211,7 +235,8 @@ def series(source: Source, part: str = "", /, *, offset: int = 0, **matchers: st
     elif unknown := matchers.keys() - {*source.labels, *TARGET_LABELS}:
         raise CatalogueError(f"{source.name}: no label {', '.join(sorted(unknown))}")
     inside = ", ".join(_matcher(name, value) for name, value in matchers.items())
-    text = source.name + part + (f"{{{inside}}}" if inside else "") + (f" offset «{offset}»" if offset else "")
+    origin = source.origin if isinstance(source, Recorded) else Origin.TARGET
+    text = f"{source.name}{part}«{origin.value}{{{inside}}}»" + (f" offset «{offset}»" if offset else "")
     return Query(text, frozenset({source}))
 
 
@@ -236,13 +261,17 @@ def _matcher(name: str, value: str) -> str:
     return f'{name}{operator}"{text}"'
 
 
-def _ranged(function: str, query: Query, window: int, *before: str) -> Query:
+def _ranged(function: str, query: Query, window: Window, *before: str) -> Query:
     selector, _, shift = query.template.partition(" offset ")
-    reach = f"[«{window}»]" + (f" offset {shift}" if shift else "")
+    reach = f"[{_length(window)}]" + (f" offset {shift}" if shift else "")
     return Query(f"{function}({', '.join((*before, selector + reach))})", query.sources)
 
 
-def _counting(function: str, query: Query, window: int) -> Query:
+def _length(window: Window) -> str:
+    return window.value if isinstance(window, Span) else f"«{window}»"
+
+
+def _counting(function: str, query: Query, window: Window) -> Query:
     for source in query.sources:
         counts = source.counter if isinstance(source, Recorded) else source.kind in {Kind.COUNTER, Kind.HISTOGRAM}
         if not counts:
@@ -250,17 +279,17 @@ def _counting(function: str, query: Query, window: int) -> Query:
     return _ranged(function, query, window)
 
 
-def rate(query: Query, window: int) -> Query:
+def rate(query: Query, window: Window) -> Query:
     """Increase of counters per second, over a window of seconds."""
     return _counting("rate", query, window)
 
 
-def increase(query: Query, window: int) -> Query:
+def increase(query: Query, window: Window) -> Query:
     """Increase of counters over a window of seconds."""
     return _counting("increase", query, window)
 
 
-def over(function: str, query: Query, window: int, *before: str) -> Query:
+def over(function: str, query: Query, window: Window, *before: str) -> Query:
     """A function ``..._over_time`` of gauges or recorded series; ``before`` are arguments that come first.
 
     Raises:
@@ -272,26 +301,16 @@ def over(function: str, query: Query, window: int, *before: str) -> Query:
     return _ranged(function, query, window, *before)
 
 
-def stepped(function: str, query: Query, window: int, step: int) -> Query:
-    """A function over a window, looking every so many seconds: a subquery."""
-    return Query(f"{function}({query.template}[«{window}»:«{step}»])", query.sources)
-
-
-def changes(query: Query, window: int) -> Query:
+def changes(query: Query, window: Window) -> Query:
     """How often a gauge changed within a window of seconds."""
     return _ranged("changes", query, window)
 
 
-def predicted(query: Query, window: int, ahead: int) -> Query:
-    """What a gauge will be in so many seconds, by the line through a window of seconds."""
-    ranged = _ranged("predict_linear", query, window)
-    return Query(f"{ranged.template.removesuffix(')')}, «{ahead}#»)", ranged.sources)
-
-
 def aggregate(function: str, scope: Scope | Sequence[str], query: Query, *more: str) -> Query:
-    """``sum``, ``max``, ``min`` and ``count`` by the labels of a scope and more."""
+    """``sum``, ``max``, ``min`` and ``count`` by the labels of a scope and more; of everything where there are none."""
     inside = ", ".join((labels(scope), *more)) if isinstance(scope, Scope) else labels((*scope, *more))
-    return Query(f"{function} by ({inside}) ({query.template})", query.sources)
+    grouped = f" by ({inside}) " if inside else ""
+    return Query(f"{function}{grouped}({query.template})", query.sources)
 
 
 def total(scope: Scope | Sequence[str], query: Query, *more: str) -> Query:
@@ -326,19 +345,3 @@ def _infix(left: Query, operator: str, right: "Query | float") -> Query:
         right = Query(f"{right:.12g}")
     texts = [one.template if one.atom else f"({one.template})" for one in (left, right)]
     return Query(f"{texts[0]} {operator} {texts[1]}", left.sources | right.sources, atom=False)
-
-
-def pooled(scope: Scope, function: str, **parts: Query) -> Query:
-    """Sum (or maximum) by scope over several expressions of which some may be missing, as on a host without that part.
-
-    A plain ``+`` would give nothing as soon as one operand is missing, and ``or`` would drop series of equal labels:
-    each part gets a label of its own first.
-    """
-    labelled = [
-        call("label_replace", aggregate(function, scope, part), '"part"', f'"{name}"', '""', '""')
-        for name, part in parts.items()
-    ]
-    union = labelled[0]
-    for part in labelled[1:]:
-        union = union.either(part)
-    return aggregate(function, scope, union)

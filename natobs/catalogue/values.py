@@ -6,6 +6,7 @@ Knows how each follows from metrics. What is too much of it is known in
 
 from dataclasses import dataclass
 
+from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import (
     accounting,
     conntrack,
@@ -16,11 +17,12 @@ from natobs.catalogue.metrics import (
     operations,
     probes,
     protocols,
+    routing,
     softnet,
     taps,
 )
 from natobs.catalogue.metrics import agent as agent_metrics
-from natobs.catalogue.naming import DAY, GRACE, MINUTE
+from natobs.catalogue.naming import DAY, GRACE, HOUR, MINUTE
 from natobs.catalogue.naming import MAINTENANCE as MAINTENANCE_SERIES
 from natobs.catalogue.promql import (
     NOW,
@@ -32,7 +34,6 @@ from natobs.catalogue.promql import (
     highest,
     increase,
     over,
-    pooled,
     rate,
     seconds,
     series,
@@ -53,12 +54,14 @@ class Value:
         query: what it is.
         scope: for whom.
         help: one sentence without a final full stop.
+        hourly: whether it is computed every hour, of that hour, because it is only read over days.
     """
 
     recorded: Recorded
     query: Query
     scope: Scope
     help: str
+    hourly: bool = False
 
     @property
     def series(self) -> Query:
@@ -224,6 +227,18 @@ UNANSWERED = _value(
     extra=DESTINATION,
 )
 
+_OUTSIDE = highest((*_DEVICE, "instance"), series(routing.DEVICE_ROLE, role="outside"))
+EGRESS = Value(
+    Recorded("nat:egress_bytes:increase1h"),
+    total(Scope.NAT, increase(series(accounting.FORWARDED_BYTES, direction="out"), HOUR)).either(
+        total(Scope.NAT, increase(series(network.TRANSMIT_BYTES), HOUR).by_one("*", _OUTSIDE, (*_DEVICE, "instance")))
+    ),
+    Scope.NAT,
+    "Bytes that left the NAT for the outside in an hour: as accounting counts them, else what its outside interface "
+    "sent",
+    hourly=True,
+)
+
 ALL: tuple[Value, ...] = (
     MAINTENANCE,
     USAGE,
@@ -241,5 +256,6 @@ ALL: tuple[Value, ...] = (
     DELIVERED,
     ARRIVED,
     UNANSWERED,
+    EGRESS,
 )
 """In the order of this file; maintenance first."""

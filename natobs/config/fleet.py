@@ -7,7 +7,7 @@ setting names one, is known where the rules are made.
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -94,6 +94,21 @@ class Prices(Section, frozen=True):
             raise ValueError("tiers: each but the last needs up_to_gb, in ascending order, and the last has none")
 
 
+class Logs(Section, frozen=True):
+    """Where the logs of the NATs are, for panels on the dashboards."""
+
+    store: Annotated[
+        Literal["none", "loki", "elasticsearch"], Meta(description="What Grafana asks for them; none for no panels.")
+    ] = "none"
+    select: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=500)] | None,
+        Meta(
+            description="Query that selects the lines of the chosen NATs: LogQL without filters, or Lucene. By default "
+            "those whose labels (or fields) `nat_cluster` and `nat` are what is chosen.",
+        ),
+    ] = None
+
+
 class Fleet(Section, frozen=True):
     """The whole file."""
 
@@ -117,6 +132,7 @@ class Fleet(Section, frozen=True):
         Meta(description="Addresses that are reserved for the fleet; another one that is seen raises an alert."),
     ] = ()
     prices: Prices = Prices()
+    logs: Logs = Logs()
 
     def __post_init__(self) -> None:
         for label in self.group_labels:

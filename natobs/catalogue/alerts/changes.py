@@ -1,6 +1,7 @@
 """Alerts on what changed: lost state (F5), restarts, routes, scaling, maintenance, the kernel log. M10."""
 
 from natobs.catalogue.alerting import Alert, note, ticket
+from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import (
     accounting,
     events,
@@ -11,17 +12,7 @@ from natobs.catalogue.metrics import (
     routing,
 )
 from natobs.catalogue.naming import HOUR, MINUTE
-from natobs.catalogue.promql import (
-    NOW,
-    Scope,
-    highest,
-    increase,
-    pooled,
-    rate,
-    seconds,
-    series,
-    total,
-)
+from natobs.catalogue.promql import NOW, Scope, highest, increase, rate, seconds, series, total
 from natobs.catalogue.values import MAINTENANCE
 
 _FIVE, _TEN = 5 * MINUTE, 10 * MINUTE

@@ -1,9 +1,10 @@
 """Alerts on the machine that translates: M3, and the failure mode F2."""
 
 from natobs.catalogue.alerting import Alert, page, ticket
+from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import host, softnet
 from natobs.catalogue.naming import MINUTE
-from natobs.catalogue.promql import Scope, highest, lowest, over, pooled, rate, series, total
+from natobs.catalogue.promql import Scope, highest, lowest, over, rate, series, total
 from natobs.catalogue.values import BUSY
 
 _FIVE = 5 * MINUTE

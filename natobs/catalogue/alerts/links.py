@@ -1,9 +1,10 @@
 """Alerts on interfaces, drops and throughput: M4, M5, and the failure mode F3."""
 
 from natobs.catalogue.alerting import Alert, page, ticket
+from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import firewall, network, nic, routing
 from natobs.catalogue.naming import MINUTE
-from natobs.catalogue.promql import Scope, highest, increase, lowest, over, pooled, series, total
+from natobs.catalogue.promql import Scope, highest, increase, lowest, over, series, total
 from natobs.catalogue.values import LOAD, LOST, PACKETS
 
 _FIVE, _TEN = 5 * MINUTE, 10 * MINUTE

@@ -7,9 +7,10 @@ that it failed. The conditions join both sides on the labels of the NAT.
 
 from natobs.catalogue.alerting import Alert, page, ticket
 from natobs.catalogue.alerts.table import SYMPTOMS
+from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import accounting, firewall, probes, protocols, routing
 from natobs.catalogue.naming import MINUTE
-from natobs.catalogue.promql import Scope, count, highest, increase, lowest, over, pooled, series, total
+from natobs.catalogue.promql import Scope, count, highest, increase, lowest, over, series, total
 from natobs.catalogue.values import (
     ADDED,
     ARRIVED,

@@ -1,9 +1,10 @@
 """Alerts on the translation table and on public ports: M2, M8, and the failure modes F1 and F9."""
 
 from natobs.catalogue.alerting import Alert, note, page, ticket
+from natobs.catalogue.idioms import predicted
 from natobs.catalogue.metrics import conntrack, flows
 from natobs.catalogue.naming import HOUR, MINUTE
-from natobs.catalogue.promql import Scope, highest, increase, over, predicted, series, total
+from natobs.catalogue.promql import Scope, highest, increase, over, series, total
 from natobs.catalogue.values import SATURATION, USAGE
 
 _FIVE = 5 * MINUTE

@@ -33,9 +33,6 @@ _FORMATS: dict[Unit, str] = {
     "state": "",
 }
 _PLACE = re.compile(r"\{(\w+)\}")
-DASHBOARDS = {"M1": "natobs-debug", "M9": "natobs-debug"}
-"""``uid`` of the dashboard that shows an indicator best, where it is not the one for on-call."""
-_ON_CALL = "natobs-on-call"
 
 
 def groups(plan: Plan) -> Iterator[Group]:
@@ -86,7 +83,7 @@ def _describe(text: str, unit: Unit) -> str:
 def _links(name: str, sli: str, scope: Scope, urls: Urls) -> dict[str, str]:
     """Where to read on: the runbook, and a dashboard that shows this very NAT."""
     variables = "&".join(f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in scope.value)
-    board = DASHBOARDS.get(sli, _ON_CALL)
+    board = naming.dashboard(sli)
     return {
         "runbook_url": f"{urls.runbooks.rstrip('/')}/{name}.md",
         "dashboard_url": f"{urls.grafana.rstrip('/')}/d/{board}?{variables}",

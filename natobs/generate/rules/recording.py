@@ -33,7 +33,9 @@ _BY_COUNTS: dict[str, tuple[Recorded, Recorded]] = {
 
 def groups(plan: Plan) -> Iterator[Group]:
     """All recording rules."""
-    yield Group("natobs-values", QUICK, tuple(Recording(v.recorded.name, v.query) for v in plan.values))
+    for name, interval, hourly in (("natobs-values", QUICK, False), ("natobs-hours", HOUR, True)):
+        chosen = (value for value in plan.values if value.hourly is hourly)
+        yield Group(name, interval, tuple(Recording(value.recorded.name, value.query) for value in chosen))
     yield Group("natobs-slo-meta", STEP, tuple(_constants(plan.objectives)))
     yield Group("natobs-slo-counts", MINUTE, (*_counts(plan.objectives), *_ratios("5m", "30m", "1h"), _current()))
     yield Group("natobs-slo-steps", STEP, (*_steps(), *_ratios("2h", "6h", "1d", "3d", "30d"), *_period()))
