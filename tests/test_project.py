@@ -35,6 +35,8 @@ TEXT = {".cfg", ".css", ".html", ".ini", ".js", ".json", ".md", ".py", ".rules",
 TEXT |= {".yaml", ".yml"}
 UNTRACKED = {"__pycache__", "dist", "run"}
 
+RUNBOOK_TEXTS = Path("natobs/generate/runbooks/text")
+
 MACHINE_PATH = re.compile(r"(?<![\w.}*])/(?:work|root|home/[a-z]+|opt/[a-z]+)/")
 """A directory of the machine that somebody happened to work on."""
 
@@ -161,6 +163,11 @@ def test_no_file_names_a_directory_of_somebodys_machine() -> None:
     assert found == []
 
 
+def home(page: Path) -> Path:
+    """Where a page is read, which its links start from: parts of runbooks are read in the runbooks."""
+    return Path("docs/runbooks") if page.parent == RUNBOOK_TEXTS else page.parent
+
+
 def test_every_link_between_pages_leads_somewhere() -> None:
     links = [
         (page, target)
@@ -169,7 +176,18 @@ def test_every_link_between_pages_leads_somewhere() -> None:
         for target in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", (PROJECT / page).read_text())
     ]
     assert links
-    assert [(str(page), target) for page, target in links if not (PROJECT / page.parent / target).exists()] == []
+    assert [(str(page), target) for page, target in links if not (PROJECT / home(page) / target).exists()] == []
+
+
+def test_every_page_of_the_documentation_is_in_its_index_and_the_index_in_the_readme() -> None:
+    docs = PROJECT / "docs"
+    pages = {page.name for page in docs.glob("*.md")} | {
+        f"{page.parent.name}/README.md" for page in docs.glob("*/README.md")
+    }
+    linked = set(re.findall(r"\]\(([^)#]+)\)", (docs / "README.md").read_text()))
+    assert len(pages) > 15
+    assert pages - linked == {"README.md"}
+    assert "(docs/README.md)" in (PROJECT / "README.md").read_text()
 
 
 def test_decision_records_are_numbered_without_gaps_and_say_what_was_decided() -> None:

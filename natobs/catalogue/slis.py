@@ -39,6 +39,7 @@ class Sli:
             label. Counters, and inputs too.
         missing: what else it takes, where the inputs do not suffice.
         note: what to keep in mind when looking at the values.
+        without_objective: why there is none, for an indicator that only informs.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Sli:
     shares: tuple[Metric, Metric] | None = None
     missing: str = ""
     note: str = ""
+    without_objective: str = ""
 
     def __post_init__(self) -> None:
         if not self.inputs and not self.missing:
@@ -190,5 +192,6 @@ ALL: tuple[Sli, ...] = (
         ),
         note="What scales, replaces or deploys a NAT says so with natobs event record; planned work is announced with "
         "natobs maintenance start. The other changes are those that this machine saw by itself.",
+        without_objective="a change is neither good nor bad; too many in an hour raise an alert",
     ),
 )

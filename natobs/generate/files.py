@@ -6,23 +6,37 @@ command writes them or compares them with what is committed.
 
 from collections.abc import Callable, Mapping
 
-from natobs.generate import config_reference, error_reference, metric_reference
+from natobs.generate import (
+    alert_reference,
+    config_reference,
+    error_reference,
+    fault_reference,
+    metric_reference,
+    sli_reference,
+    slo_reference,
+)
 from natobs.generate.dashboards import files as dashboard_files
 from natobs.generate.rules import files as rule_files
+from natobs.generate.runbooks import files as runbooks
 from natobs.generate.settings import Plan
 
 Files = Mapping[str, str]
 """Path relative to the project, to the text of the file."""
 
 
-def docs(_plan: Plan) -> Files:
-    """The reference pages."""
+def docs(plan: Plan) -> Files:
+    """The reference pages and the runbooks."""
     return {
         "docs/metrics.md": metric_reference.page(),
         "docs/config.md": config_reference.page(),
         "docs/probe-config.md": config_reference.probe_page(),
         "docs/fleet-config.md": config_reference.fleet_page(),
         "docs/errors.md": error_reference.page(),
+        "docs/slis.md": sli_reference.page(plan),
+        "docs/slos.md": slo_reference.page(plan),
+        "docs/alerts.md": alert_reference.page(plan),
+        "docs/faults.md": fault_reference.page(),
+        **runbooks.files(plan),
     }
 
 

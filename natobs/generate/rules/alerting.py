@@ -22,8 +22,8 @@ from natobs.generate.settings import Plan
 
 _SURELY = LEAST_FAILURES - 0.5
 """Counts are extrapolated, and three may read 2.9."""
-_BURN_HOLD = {"1h": 2 * MINUTE, "6h": 5 * MINUTE, "1d": 15 * MINUTE, "3d": 30 * MINUTE}
-"""Longer than alerts that name a cause take, so that these are first and silence it."""
+BURN_HOLD = {"1h": 2 * MINUTE, "6h": 5 * MINUTE, "1d": 15 * MINUTE, "3d": 30 * MINUTE}
+"""By long window, in seconds. Longer than alerts that name a cause take, so that these are first and silence it."""
 _BURN_KEEP = 5 * MINUTE
 _FORMATS: dict[Unit, str] = {
     "ratio": "{{ $value | humanizePercentage }}",
@@ -99,7 +99,7 @@ def _burning(objective: Objective, action: Action, urls: Urls) -> Alerting:
     return Alerting(
         objective.alert,
         condition.unless(MAINTENANCE.series, Scope.NAT),
-        min(_BURN_HOLD[tier.long] for tier in tiers),
+        min(BURN_HOLD[tier.long] for tier in tiers),
         _BURN_KEEP,
         _labels(tiers[0], **{naming.SLI: objective.sli}),
         {

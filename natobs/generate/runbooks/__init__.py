@@ -1,0 +1,1 @@
+"""``docs/runbooks``: what to do about each alert and each failure mode, and an index."""
