@@ -59,10 +59,13 @@ def commands() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [()]
     for name in COMMANDS:
         command = import_module(f"natobs.cli.{name}").command
-        found.append((name,))
-        if isinstance(command, click.Group):
-            found += [(name, inner) for inner in command.commands]
+        found += within((name,), command)
     return found
+
+
+def within(words: tuple[str, ...], command: click.Command) -> list[tuple[str, ...]]:
+    inner = command.commands.items() if isinstance(command, click.Group) else ()
+    return [words, *(longer for name, each in inner for longer in within((*words, name), each))]
 
 
 @pytest.mark.parametrize("words", commands(), ids=lambda words: "-".join(words) or "natobs")

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from natobs.cli.lab_fault import fault
 from natobs.cli.lab_stack import DEFAULT_NAME, named, stack_up
 from natobs.lab import inventory, launch, state, sweep, traffic
+from natobs.lab.faults import journal
 from natobs.lab.topology import BACKENDS, TOPOLOGIES, Backend, Topology
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ def command() -> None:
 
     Nothing outside these namespaces is touched, and they end with the lab.
     """
+
+
+command.add_command(fault)
 
 
 def _shape(function: Callable[..., None]) -> Callable[..., None]:
@@ -128,7 +133,7 @@ def down(name: str, *, every: bool) -> None:
 @command.command(epilog="Example: natobs lab status --json")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def status(*, as_json: bool) -> None:
-    """Show the labs that are up: hosts, addresses, processes, since when."""
+    """Show the labs that are up: hosts, addresses, processes, faults, since when."""
     labs = state.running()
     if as_json:
         click.echo(json.dumps([_as_dict(saved) for saved in labs], indent=2))
@@ -141,6 +146,8 @@ def status(*, as_json: bool) -> None:
         click.echo(
             f"lab {saved.name}: {arms}, {nat.backend}, up since {_clock(saved.since)}, process {saved.holder.pid}"
         )
+        for record in journal.injected(saved.lab()):
+            click.echo(f"  broken        {record.fault} since {_clock(record.since)}")
         for what, url in saved.urls.items():
             click.echo(f"  {what:<13} {url}")
         for lab in saved.lab().worlds:
@@ -157,6 +164,7 @@ def _as_dict(saved: state.Saved) -> dict[str, object]:
         "pid": saved.holder.pid,
         "user_namespace": saved.holder.user_namespace,
         "topology": asdict(saved.topology),
+        "faults": [{"name": record.fault, "since": record.since} for record in journal.injected(saved.lab())],
         "hosts": [asdict(host) for host in inventory.inventory(saved.lab())],
         "beside": [
             {"name": lab.topology.name, "hosts": [asdict(host) for host in inventory.inventory(lab)]}

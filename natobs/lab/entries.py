@@ -5,10 +5,11 @@ as many outside addresses as the number needs. *assured* ones have been answered
 and are never evicted early; *one-way* ones wait for an answer and are
 (``nf_conntrack_early_drop`` spares entries with ``IPS_ASSURED``).
 262,144 entries are written in 0.2 s and loaded in 3 to 5 s (kernel 6.18).
+All of them bear a mark, by which they can be removed among others.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,13 @@ _PORTS = 65536 - _FIRST_PORT
 _ADDRESSES = range(100, 250)  # of the servers' network, past every server and short of the dead address
 MOST = len(_ADDRESSES) * _PORTS
 """Most entries that one call can make: 9,676,800."""
+
+MARK = 0x6C6162
+"""Of every entry made here: "lab"."""
+REMOVE = ("sh", "-c", f"conntrack -D -m {MARK} >/dev/null 2>&1; true")
+"""The program that removes them; its exit status says whether there were any, which is no matter."""
+
+_GHOST = 200  # last digits of inside addresses that no client has
 
 _STATE = {"assured": ("SEEN_REPLY,ASSURED", "ESTABLISHED"), "one-way": ("UNSET", "SYN_SENT")}
 _LOAD_SECONDS = 120.0
@@ -45,14 +53,39 @@ def lines(topology: Topology, count: int, kind: Kind = "assured", *, seconds: in
 
 
 def _all_lines(topology: Topology, kind: Kind, seconds: int) -> Iterator[str]:
-    status, state = _STATE[kind]
     inside = topology.client_address(topology.clients[0], 4)
     outside = topology.snat_addresses(4)[0]
     for number in _ADDRESSES:
         server = nth(topology.server_network(4), number)
-        head = f"-A -t {seconds} -u {status} -s {inside} -d {server} -r {server} -n {outside} -p tcp --sport "
-        for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
-            yield f"{head}{port} --dport 443 --reply-port-src 443 --reply-port-dst {port} --state {state}\n"
+        yield from _connections(inside, outside, server, 443, range(_FIRST_PORT, _FIRST_PORT + _PORTS), kind, seconds)
+
+
+def holding(topology: Topology, server: str, port: int, ports: Iterable[int], *, seconds: int = 3600) -> Iterator[str]:
+    """Give lines for answered connections that hold SNAT ports towards one service.
+
+    Args:
+        topology: every SNAT address of which is meant; IPv4.
+        server: address of the service.
+        port: port of the service.
+        ports: SNAT ports that are held.
+        seconds: after which the kernel forgets them.
+    """
+    for number, outside in enumerate(topology.snat_addresses(4)):
+        ghost = nth(topology.inside(4)[0], _GHOST + number)
+        yield from _connections(ghost, outside, server, port, ports, "assured", seconds)
+
+
+def _connections(  # noqa: PLR0913, PLR0917 - the parts of a line
+    inside: str, outside: str, server: str, service: int, ports: Iterable[int], kind: Kind, seconds: int
+) -> Iterator[str]:
+    status, state = _STATE[kind]
+    head = (
+        # the mark behind -p, which would overwrite it (conntrack-tools 1.4.7)
+        f"-A -t {seconds} -u {status} -s {inside} -d {server} -r {server} -n {outside} -p tcp -m {MARK}"
+        f" --dport {service} --reply-port-src {service} --state {state} --sport "
+    )
+    for port in ports:
+        yield f"{head}{port} --reply-port-dst {port}\n"
 
 
 def load(nat: Host, count: int, kind: Kind = "assured", *, seconds: int = 3600, check: bool = True) -> str:

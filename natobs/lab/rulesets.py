@@ -40,6 +40,11 @@ def rulesets(topology: Topology) -> tuple[Ruleset, ...]:
     )
 
 
+def established(states: str = "established,related") -> str:
+    """Give the rule, in nftables' language, that lets answers through; with other states it is a wrong one."""
+    return f'ct state {states} counter accept comment "{ESTABLISHED}"'
+
+
 def _nftables(topology: Topology) -> str:
     lines: list[str] = []
     for family in topology.families:
@@ -60,7 +65,7 @@ def _nftables(topology: Topology) -> str:
         "table inet filter {",
         "    chain forward {",
         "        type filter hook forward priority filter; policy drop;",
-        f'        ct state established,related counter accept comment "{ESTABLISHED}"',
+        f"        {established()}",
         *(
             f"        {_NFT_FAMILY[family]} saddr {{ {', '.join(topology.inside(family))} }} counter accept"
             f' comment "{FROM_INSIDE} v{family}"'

@@ -151,8 +151,10 @@ def flows(client: Host, taken: list[Step]) -> list[dict[str, int]]:
 def talking(client: Host, address: str, count: int) -> Iterator[Callable[[], int]]:
     """Hold connections to an echo server open; what is given sends a line over each and says how many came back."""
     process = client.popen(
-        client.python("tests.lab.talk", address, str(count)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        client.python("natobs.lab.talk", address, str(count)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
+
+    assert first_line(process, 20) == f"{count} connections"
 
     def say() -> int:
         assert process.stdin is not None

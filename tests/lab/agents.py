@@ -3,7 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,12 +38,23 @@ class Scrape:
         return {dict(labels)[label]: value for labels, value in self.of(name).items()}
 
 
-class AgentInLab:
-    """An agent that runs in a host, scraped over one connection that stays open."""
+class KeptOpen:
+    """Somebody who scrapes over one connection that stays open, from within a host.
 
-    def __init__(self, agent: HostProcess, client: HostProcess) -> None:
-        self.process = agent
-        self._client = client
+    Args:
+        host: where.
+        port: that is scraped, on loopback.
+    """
+
+    def __init__(self, host: Host, port: int = 9650) -> None:
+        self._client = host.popen(
+            [*host.python("natobs")[:1], str(KEEPALIVE), "127.0.0.1", str(port), "/metrics"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def close(self) -> None:
+        self._client.close()
 
     def text(self) -> str:
         """One scrape, as it came."""
@@ -53,7 +64,7 @@ class AgentInLab:
         self._client.stdin.flush()
         length = first_line(self._client, 20)
         if not length:
-            pytest.fail("the agent did not answer")
+            pytest.fail("there was no answer to a scrape")
         return self._client.stdout.read(int(length))
 
     def scrape(self) -> Scrape:
@@ -72,6 +83,14 @@ class AgentInLab:
             time.sleep(0.05)
 
 
+class AgentInLab(KeptOpen):
+    """An agent that runs in a host, scraped over one connection that stays open."""
+
+    def __init__(self, process: HostProcess, host: Host, port: int) -> None:
+        super().__init__(host, port)
+        self.process = process
+
+
 @contextmanager
 def agent_in(host: Host, *arguments: str, port: int = 9650, prefix: Sequence[str] = ()) -> Iterator[AgentInLab]:
     """Run an agent in a host while the block runs.
@@ -88,17 +107,10 @@ def agent_in(host: Host, *arguments: str, port: int = 9650, prefix: Sequence[str
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    client: HostProcess | None = None
-    try:
+    with ExitStack() as ending:
+        ending.callback(agent.close)
         said = first_line(agent, 20)
         assert f"listening on {listen}" in said, said
-        client = host.popen(
-            [*host.python("natobs")[:1], str(KEEPALIVE), "127.0.0.1", str(port), "/metrics"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        yield AgentInLab(agent, client)
-    finally:
-        if client is not None:
-            client.close()
-        agent.close()
+        scraped = AgentInLab(agent, host, port)
+        ending.callback(scraped.close)
+        yield scraped

@@ -8,6 +8,7 @@ on another CPU has the server answer that with a reset of its own. ``udp-again``
 sends a second datagram after half the seconds.
 """
 
+import errno
 import json
 import os
 import socket
@@ -22,11 +23,21 @@ PAYLOAD = b"natobs lab\n"
 HANDSHAKE_SECONDS = 0.2
 
 
-def opened(kind: str, address: str, port: int) -> socket.socket:
+def opened(kind: str, address: str, port: int) -> socket.socket | None:
+    """A flow that has begun; None where this host itself refuses, as without a route."""
+    try:
+        return begun(kind, address, port)
+    except OSError:
+        return None
+
+
+def begun(kind: str, address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     if kind.startswith("tcp"):
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        sock.connect_ex((address, port))
+        result = sock.connect_ex((address, port))
+        if result not in {0, errno.EINPROGRESS}:
+            raise OSError(result, os.strerror(result))
     elif kind == "icmp":
         protocol = socket.IPPROTO_ICMPV6 if family == socket.AF_INET6 else socket.IPPROTO_ICMP
         sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, protocol)
@@ -50,8 +61,8 @@ def outcome(sock: socket.socket, kind: str) -> str:
 
 def take(kind: str, address: str, port: int, count: int, seconds: float) -> dict[str, int]:
     began = time.monotonic()
-    waiting = {sock.fileno(): sock for sock in (opened(kind, address, port) for _ in range(count))}
-    result = {"answered": 0, "refused": 0, "silent": 0}
+    waiting = {sock.fileno(): sock for sock in (opened(kind, address, port) for _ in range(count)) if sock}
+    result = {"answered": 0, "refused": count - len(waiting), "silent": 0}
     looking = poll()
     for number in waiting:
         looking.register(number, POLLOUT if kind.startswith("tcp") else POLLIN)

@@ -1,0 +1,390 @@
+"""Every fault is real, seen by clients or in the kernel's own figures, seen by natobs, and gone when it is healed."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from natobs.errors import LabError
+from natobs.lab import topology, traffic
+from natobs.lab.faults import cpu, facts, journal
+from natobs.lab.faults.base import Evidence, Fault
+from natobs.lab.faults.mtu import MTU, MtuBlackHole
+from natobs.lab.faults.registry import ALL, find
+from natobs.lab.faults.returns import BLOCKED
+from natobs.lab.lab import Lab
+from tests.lab.accounting_plan import Step, flows
+from tests.lab.agents import Scrape
+from tests.lab.shapes import differences, shape
+from tests.lab.watched import Watched, watched
+
+pytestmark = pytest.mark.lab
+
+SECONDS = 12.0
+"""Within which natobs must have seen a fault; probes go out, and the census is taken, every second."""
+LARGE = """
+import socket, sys
+connection = socket.create_connection((sys.argv[1], 7), timeout=1.2)
+connection.sendall(bytes(6000))
+left = 6000
+while left:
+    left -= len(connection.recv(left))
+"""
+QUESTION = """
+import asyncio, sys
+from natobs.lab import users
+users._ANSWER_SECONDS = 0.5
+asyncio.run(users.exchange(sys.argv[1], 53, users.query("www.example", 7)))
+"""
+
+Look = Callable[[Scrape, Scrape], bool]
+"""Whether a scrape shows the fault, given one from before it."""
+
+
+def grown(name: str, **labels: str) -> Look:
+    return lambda before, now: total(now, name, **labels) > total(before, name, **labels)
+
+
+def total(scrape: Scrape, name: str, **labels: str) -> float:
+    """The sum of the series that have these labels, and others."""
+    return sum(value for found, value in scrape.of(name).items() if labels.items() <= dict(found).items())
+
+
+def saturated(scrape: Scrape) -> float:
+    return max(scrape.of("natobs_snat_destination_saturation_ratio").values(), default=0.0)
+
+
+def busy(before: Scrape, now: Scrape) -> bool:
+    spent = total(now, "natobs_cpu_seconds_total") - total(before, "natobs_cpu_seconds_total")
+    idle = total(now, "natobs_cpu_seconds_total", mode="idle") - total(before, "natobs_cpu_seconds_total", mode="idle")
+    return spent > 1 and idle < 0.5 * spent
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a fault must do.
+
+    Args:
+        answered: to each of four servers, the smallest and the largest share of new connections that is answered.
+        evidence: which fact of the kernel tells, and how it is told from before.
+        agent: what the agent says.
+        prober: what the prober says.
+        unseen: whether what clients send does not even reach the NAT.
+    """
+
+    answered: tuple[tuple[float, float], ...]
+    evidence: Callable[[Evidence, Evidence], bool]
+    agent: Look | None = None
+    prober: Look | None = None
+    unseen: bool = False
+
+
+NONE, SOME, ALL_OF = (0.0, 0.0), (0.0, 1.0), (1.0, 1.0)
+DEAD, ALIVE, UNKNOWN = (NONE,) * 4, (ALL_OF,) * 4, (SOME,) * 4
+
+
+def more(*names: str) -> Callable[[Evidence, Evidence], bool]:
+    return lambda before, now: all(now[name] > before[name] for name in names)
+
+
+def fewer(name: str) -> Callable[[Evidence, Evidence], bool]:
+    return lambda before, now: now[name] < before[name]
+
+
+def changed(before: Evidence, now: Evidence) -> bool:
+    return now != before
+
+
+def is_full(before: Evidence, now: Evidence) -> bool:
+    return now["entries"] > 0.99 * now["limit"] > before["entries"]
+
+
+PROBES_FAIL = grown("natobs_probe_failures_total", probe="web")
+CASES = {
+    "table-evicting": Case(
+        ALIVE,
+        lambda before, now: is_full(before, now) and now["early_drop"] > before["early_drop"],
+        grown("natobs_conntrack_early_drop_total"),
+    ),
+    "table-full": Case(
+        DEAD,
+        lambda before, now: is_full(before, now) and now["drop"] > before["drop"],
+        grown("natobs_new_flow_drops_total", reason="table_full"),
+        PROBES_FAIL,
+    ),
+    "cpu-forwarding": Case(
+        UNKNOWN, lambda before, now: now["idlest_cpu_busy_share"] > 0.9 and now["softirq_share"] > 0.2, busy
+    ),
+    "cpu-neighbour": Case(UNKNOWN, lambda before, now: now["idlest_cpu_busy_share"] > 0.9, busy),
+    "nic-drops": Case(
+        ((0.0, 0.95),) * 4, more("queue_drops"), grown("natobs_qdisc_drops_total", device="eth0", qdisc="htb")
+    ),
+    "carrier-flap": Case(
+        UNKNOWN, more("carrier_changes"), grown("natobs_network_carrier_changes_total", device="eth0"), PROBES_FAIL
+    ),
+    "nic-errors": Case(
+        ALIVE,
+        lambda before, now: before == now == {"rx_errors": 0},  # the kernel knows of none, which is why they are shown
+        grown("natobs_network_receive_errors_total", device="eth0"),
+    ),
+    "no-default-route": Case(
+        DEAD,
+        fewer("default_routes"),
+        lambda before, now: total(now, "natobs_default_route_present") == 0,
+        PROBES_FAIL,
+    ),
+    "subnet-route-missing": Case(DEAD, changed, None, PROBES_FAIL, unseen=True),
+    "subnet-route-wrong": Case(DEAD, changed, None, PROBES_FAIL, unseen=True),
+    "restart": Case(
+        ALIVE,
+        more("IpInAddrErrors"),
+        lambda before, now: total(now, "natobs_midstream_pickups_total") >= 10,
+    ),
+    "return-blocked": Case(
+        DEAD, more("denied_packets"), grown("natobs_firewall_denies_total", rule=BLOCKED), PROBES_FAIL
+    ),
+    "established-rule-missing": Case(
+        DEAD, more("denied_packets"), grown("natobs_firewall_denies_total", rule="lab: deny"), PROBES_FAIL
+    ),
+    "address-changed": Case(
+        ALIVE,
+        more("has_203.0.113.99"),
+        grown("natobs_address_changes_total", device="eth0"),
+        lambda before, now: total(now, "natobs_probe_address_expected") == 0,
+    ),
+    "mtu-small": Case(
+        ALIVE,
+        lambda before, now: now["mtu"] == MTU < before["mtu"] and now["IpFragFails"] > before["IpFragFails"],
+        None,
+        lambda before, now: total(now, "natobs_probe_path_mtu_bytes") == MTU,
+    ),
+    "mtu-black-hole": Case(
+        ALIVE,
+        lambda before, now: now["mtu"] == MTU < before["mtu"] and now["silenced_icmp"] > 0,
+        None,
+        lambda before, now: total(now, "natobs_probe_path_mtu_bytes") == MTU,
+    ),
+    "ports-exhausted": Case(
+        ((0.0, 0.5), ALL_OF, ALL_OF, ALL_OF),
+        more("insert_failed"),
+        lambda before, now: (
+            grown("natobs_new_flow_drops_total", reason="tuple_clash")(before, now) and saturated(now) > 0.99
+        ),
+        grown("natobs_probe_failures_total", target="198.51.100.1:443"),
+    ),
+    "tuple-clashes": Case(
+        ((0.5, 1.0), ALL_OF, ALL_OF, ALL_OF),
+        more("insert_failed"),
+        lambda before, now: (
+            grown("natobs_new_flow_drops_total", reason="tuple_clash")(before, now) and 0.4 < saturated(now) < 0.7
+        ),
+    ),
+    "table-full-and-cpu": Case(
+        DEAD,
+        lambda before, now: is_full(before, now) and now["idlest_cpu_busy_share"] > 0.9,
+        lambda before, now: (
+            grown("natobs_new_flow_drops_total", reason="table_full")(before, now) and busy(before, now)
+        ),
+        PROBES_FAIL,
+    ),
+    "third-party-down": Case(
+        (ALL_OF, NONE, ALL_OF, ALL_OF),
+        more("dropped_packets"),
+        grown("natobs_destination_attempts_total", destination="198.51.100.2"),
+        lambda before, now: (
+            grown("natobs_probe_failures_total", target="198.51.100.2:443")(before, now)
+            and not grown("natobs_probe_failures_total", target="198.51.100.1:443")(before, now)
+        ),
+    ),
+    "dns-down": Case(
+        ALIVE, more("dropped_packets"), None, grown("natobs_probe_failures_total", probe="names", reason="timeout")
+    ),
+    "asymmetric-return": Case(
+        DEAD,
+        more("TcpExtIPReversePathFilter"),
+        grown("natobs_ip_reverse_path_filter_drops_total"),
+        PROBES_FAIL,
+    ),
+}
+OTHERWISE_ONE_ARMED = (
+    "carrier-flap",
+    "subnet-route-missing",
+    "subnet-route-wrong",
+    "address-changed",
+    "mtu-small",
+    "mtu-black-hole",
+    "asymmetric-return",
+)
+"""Faults that do something else in a lab whose NAT has one interface."""
+EXCHANGED = {"nic-errors", "restart"}
+"""Faults after which another agent answers."""
+
+
+@pytest.fixture(scope="module")
+def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Watched]]:
+    """Watched labs by the number of their NAT's interfaces."""
+    with ExitStack() as stack:
+        found = {}
+        for arms, made in (1, topology.one_armed("broken-one")), (2, topology.two_armed("broken-two")):
+            lab = stack.enter_context(Lab(made))
+            traffic.start_servers(lab)
+            found[arms] = stack.enter_context(watched(lab, tmp_path_factory.mktemp("watched")))
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def busy_machines_are_good_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run while others do; that a busy machine is refused has a test of its own."""
+    monkeypatch.setattr(cpu, "BUSY_PERCENT", 101.0)
+
+
+def use(lab: Watched, fault: Fault) -> None:
+    """What clients do beyond new connections to port 443."""
+    if fault.mode == "F8":
+        lab.client.run([sys.executable, "-c", LARGE, lab.servers[0]], check=False)
+    if fault.name == "dns-down":
+        lab.client.run([sys.executable, "-c", QUESTION, lab.servers[0]], check=False)
+
+
+def within(bounds: tuple[tuple[float, float], ...], shares: list[float]) -> bool:
+    return all(least <= share <= most for (least, most), share in zip(bounds, shares, strict=True))
+
+
+def seen(look: Look | None, before: Scrape, scrape: Callable[[], Scrape], again: Callable[[], object]) -> bool:
+    """Whether natobs says so in time."""
+    if look is None:
+        return True
+    deadline = time.monotonic() + SECONDS
+    while not look(before, scrape()):
+        if time.monotonic() > deadline:
+            return False
+        again()
+    return True
+
+
+def check(lab: Watched, fault: Fault) -> None:
+    case, exchanged = CASES[fault.name], fault.name in EXCHANGED
+    assert lab.answered(1.5) == [1.0] * 4
+    whole, facts_before, agent, prober = shape(lab.lab), fault.evidence(), lab.agent(), lab.prober()
+    with fault:
+        assert [record.fault for record in journal.injected(lab.lab)] == [fault.name]
+        begun = lab.agent(anew=exchanged)
+        shares = lab.answered()
+        use(lab, fault)
+        told = fault.evidence()
+        deadline = time.monotonic() + SECONDS
+        while not case.evidence(facts_before, told) and time.monotonic() < deadline:
+            use(lab, fault)
+            lab.answered()
+            told = fault.evidence()
+        assert case.evidence(facts_before, told), (facts_before, told)
+        assert within(case.answered, shares), shares
+        attempts = [total(each, "natobs_outbound_attempts_total", proto="tcp") for each in (begun, lab.agent())]
+        assert attempts[0] == attempts[1] or not case.unseen
+        assert seen(case.agent, agent, lab.agent, lab.answered)
+        assert seen(case.prober, prober, lab.prober, lambda: time.sleep(0.2))
+    lab.agent(anew=exchanged)
+    assert journal.injected(lab.lab) == []
+    assert lab.answered(1.5) == [1.0] * 4
+    assert differences(whole, shape(lab.lab)) == []
+
+
+def test_every_fault_has_a_case() -> None:
+    assert [fault.name for fault in ALL] == list(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_fault_is_seen_and_healed(labs: dict[int, Watched], name: str) -> None:
+    check(labs[2], find(name)(labs[2].lab))
+
+
+@pytest.mark.parametrize("name", OTHERWISE_ONE_ARMED)
+def test_a_fault_of_a_nat_with_one_interface_is_seen_and_healed(labs: dict[int, Watched], name: str) -> None:
+    check(labs[1], find(name)(labs[1].lab))
+
+
+def test_clamping_is_the_remedy_for_a_black_hole(labs: dict[int, Watched]) -> None:
+    lab = labs[2]
+    large = [sys.executable, "-c", LARGE, lab.servers[0]]
+    with MtuBlackHole(lab.lab) as fault:
+        assert lab.client.run(large, check=False).returncode != 0
+        fault.clamp()
+        lab.client.run(large)
+    lab.client.run(large)
+
+
+def test_a_fault_is_injected_once_and_healed_once_by_whoever(labs: dict[int, Watched]) -> None:
+    lab = labs[2].lab
+    one, other = find("no-default-route")(lab), find("no-default-route")(lab)
+    with pytest.raises(LabError, match="no-default-route is not injected in lab broken-two; injected: nothing"):
+        one.heal()
+    one.inject()
+    with pytest.raises(LabError, match="no-default-route is injected in lab broken-two already; heal it first"):
+        other.inject()
+    with find("dns-down")(lab):
+        assert [record.fault for record in journal.injected(lab)] == ["no-default-route", "dns-down"]
+        with pytest.raises(LabError, match=r"; injected: no-default-route, dns-down$"):
+            find("third-party-down")(lab).heal()
+    assert facts.default_routes(lab.host("nat")) == 0
+    other.heal()
+    assert facts.default_routes(lab.host("nat")) == 2
+    assert journal.injected(lab) == []
+
+
+def test_a_fault_that_fails_half_way_is_undone(labs: dict[int, Watched], monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, fault = labs[2].lab, MtuBlackHole(labs[2].lab)
+    monkeypatch.setattr("natobs.lab.faults.mtu._SILENT", "chain nonsense")
+    whole = shape(lab)
+    with pytest.raises(LabError, match="nft -f - ended with status 1"):
+        fault.inject()
+    assert fault.record is None
+    assert differences(whole, shape(lab)) == []
+
+
+def test_what_cannot_be_undone_stays_written_down(labs: dict[int, Watched]) -> None:
+    lab, fault = labs[2].lab, find("no-default-route")(labs[2].lab)
+    fault.inject()
+    lab.host("nat").run(["ip", "link", "set", "eth0", "down"])  # nothing leads over it now
+    with pytest.raises(LabError, match="no-default-route could not be healed: nat: ip -6 route replace default"):
+        fault.heal()
+    assert fault.record is not None
+    assert len(fault.record.undo) == 2
+    lab.host("nat").run(
+        ["sh", "-c", "ip link set eth0 up; ip -force -batch - 2>/dev/null; true"], stdin=fault.wiring("nat")
+    )
+    fault.heal()
+    assert labs[2].answered(1.5) == [1.0] * 4
+
+
+def test_faults_that_a_nat_does_not_allow_are_refused_in_words() -> None:
+    with Lab(topology.pool("allows", ports=(1024, 9999))) as lab:
+        with pytest.raises(LabError, match="needs a NAT that keeps its clients' ports"):
+            find("tuple-clashes")(lab).inject()
+        with pytest.raises(LabError, match="is shown to the agent on the NAT, and none runs there"):
+            find("nic-errors")(lab).inject()
+        assert journal.injected(lab) == []
+    with (
+        Lab(topology.pool("full-pool")) as lab,
+        pytest.raises(LabError, match=r"258048 entries hold all ports, and this machine's table takes \d+"),
+    ):
+        find("ports-exhausted")(lab).inject()
+
+
+@pytest.mark.parametrize("backend", ["iptables-nft", "iptables-legacy"])
+def test_the_established_rule_of_every_backend_is_found(backend: topology.Backend) -> None:
+    with Lab(topology.two_armed("old-rules", backend=backend)) as lab:
+        traffic.start_servers(lab)
+        whole, fault = shape(lab), find("established-rule-missing")(lab)
+        before = fault.evidence()
+        with fault:
+            steps: list[Step] = [
+                ("tcp", server, 443, 5, 0.3)
+                for family in (4, 6)
+                for server in lab.topology.server_addresses(family)[:1]
+            ]
+            assert [found["answered"] for found in flows(lab.host("client1"), steps)] == [0, 0]
+            assert fault.evidence()["denied_packets"] > before["denied_packets"]
+        assert differences(whole, shape(lab)) == []
