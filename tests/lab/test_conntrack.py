@@ -1,11 +1,10 @@
 """Conntrack counters against conntrack-tools, and every reason for dropped new flows produced for real."""
 
-import re
-
 import pytest
 
 from natobs.kernel.conntrack import FIELDS
 from natobs.lab import entries, topology, traffic
+from natobs.lab.faults import facts
 from natobs.lab.lab import Host, Lab
 from tests.lab.agents import AgentInLab, Scrape, agent_in
 from tests.lab.conftest import LabFactory
@@ -17,13 +16,9 @@ SILENT = 9
 
 
 def counters(nat: Host) -> dict[str, int]:
-    """``conntrack -S``, summed over CPUs; it calls clash_resolve and chain_toolong as the kernel does in procfs."""
-    totals = dict.fromkeys(FIELDS, 0)
-    for name, value in re.findall(r"(\w+)=(\d+)", nat.run(["conntrack", "-S"]).stdout):
-        field = {"clashres": "clash_resolve", "chaintoolong": "chain_toolong"}.get(name, name)
-        if field in totals:
-            totals[field] += int(value)
-    return totals
+    """``conntrack -S``, summed over CPUs."""
+    counted = facts.conntrack(nat)
+    return {field: counted.get(field, 0) for field in FIELDS}
 
 
 def reasons(scrape: Scrape) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from natobs.lab import topology, traffic
+from natobs.lab.faults.address import AddressChanged
 from natobs.lab.lab import Host, Lab
 from tests.lab.agents import Scrape
 from tests.lab.conftest import LabFactory
@@ -17,8 +18,6 @@ pytestmark = pytest.mark.lab
 
 INTERVAL_SECONDS = 2.0
 PORT = 3478
-ELSEWHERE = "203.0.113.99"
-"""Another address of the outside network, not one of those reserved."""
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +46,6 @@ def prober_in(host: Host, config: Path) -> Iterator[None]:
         process.close()
 
 
-@contextmanager
-def translated_to(lab: Lab, address: str) -> Iterator[None]:
-    """New flows leave under this address; those that live keep theirs, and answers to both find back."""
-    nat, inside = lab.host("nat"), ", ".join(lab.topology.inside(4))
-    rule = f"ip saddr {{ {inside} }} ip daddr != {{ {inside} }} snat to {address}"
-    nat.run(["ip", "address", "add", f"{address}/32", "dev", "eth0"])
-    nat.run(["nft", "add table ip moved; add chain ip moved post { type nat hook postrouting priority 90; }"])
-    nat.run(["nft", f"add rule ip moved post {rule}"])
-    try:
-        yield
-    finally:
-        nat.run(["nft", "delete table ip moved"])
-        nat.run(["ip", "address", "del", f"{address}/32", "dev", "eth0"])
-
-
 def scrape(client: Host) -> Scrape:
     return Scrape(traffic.fetch(client, "http://127.0.0.1:9651/metrics"))
 
@@ -76,7 +60,8 @@ def await_address(client: Host, address: str) -> Scrape:
 
 
 def test_the_first_attempt_after_a_change_sees_the_new_address_and_the_gauge_follows(lab: Lab, tmp_path: Path) -> None:
-    client = lab.host("client1")
+    client, fault = lab.host("client1"), AddressChanged(lab)
+    elsewhere = fault.address(4)
     target, reserved = f"{lab.topology.server_addresses(4)[0]}:{PORT}", lab.topology.snat_addresses(4)[0]
     labels = {"probe": "address", "kind": "stun", "target": target}
     config = tmp_path / "probes.toml"
@@ -100,15 +85,15 @@ def test_the_first_attempt_after_a_change_sees_the_new_address_and_the_gauge_fol
         assert before.value("natobs_probe_address_changes_total", **labels) == 0
         assert before.by("natobs_probe_observed_address_info", "address").keys() == {reserved}
 
-        with translated_to(lab, ELSEWHERE):
+        with fault:
             then = scrape(client)
-            moved = await_address(client, ELSEWHERE)
+            moved = await_address(client, elsewhere)
             succeeded = [each.value("natobs_probe_success_total", **labels) for each in (then, moved)]
             assert succeeded[0] == succeeded[1]  # not one attempt since the change was seen under the old address
             assert moved.value("natobs_probe_address_expected", **labels) == 0
             assert moved.value("natobs_probe_address_changes_total", **labels) == 1
             assert moved.value("natobs_probe_failures_total", reason="address", **labels) >= 1
-            assert moved.by("natobs_probe_observed_address_info", "address").keys() == {reserved, ELSEWHERE}
+            assert moved.by("natobs_probe_observed_address_info", "address").keys() == {reserved, elsewhere}
 
         then = scrape(client)
         back = await_address(client, reserved)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from natobs.lab.lab import Host, Lab
+from natobs.lab.faults.mtu import MtuSmall
+from natobs.lab.lab import Lab
 from natobs.lab.servers import DATAGRAM_ECHO_PORT, ECHO_PORT
 from natobs.lab.topology import Family
 from tests.lab.attempts import Told, attempted
@@ -16,24 +17,6 @@ pytestmark = pytest.mark.lab
 
 FAMILIES: tuple[Family, ...] = (4, 6)
 HEADERS: dict[Family, int] = {4: 20, 6: 40}
-
-NO_ICMP_HELP = """
-table inet silence {
-    chain sent {
-        type filter hook output priority filter
-        icmp type destination-unreachable icmp code frag-needed drop
-        icmpv6 type packet-too-big drop
-    }
-}
-"""
-CLAMPED = """
-table inet clamp {
-    chain forwarded {
-        type filter hook forward priority mangle
-        tcp flags syn tcp option maxseg size set rt mtu
-    }
-}
-"""
 
 
 def probed(lab: Lab, family: Family, count: int = 1, client: str = "client1", **settings: object) -> list[Told]:
@@ -47,24 +30,12 @@ def probed(lab: Lab, family: Family, count: int = 1, client: str = "client1", **
     return attempts
 
 
-def forget_learnt_mtus(lab: Lab) -> None:
-    for name in lab.topology.hosts:
-        for family in FAMILIES:
-            lab.host(name).run(["ip", f"-{family}", "route", "flush", "cache"])
-
-
 @pytest.fixture(params=["two-armed", "one-armed"])
-def narrow(request: pytest.FixtureRequest) -> Iterator[tuple[Lab, Host]]:
-    """Give a lab, and the host whose link to the internet takes 1383 bytes: the NAT, or the router behind it."""
+def narrow(request: pytest.FixtureRequest) -> Iterator[MtuSmall]:
+    """Give the fault: the link to the internet, of the NAT or of the router behind it, takes 1383 bytes."""
     one_armed = request.param == "one-armed"
-    lab: Lab = request.getfixturevalue("one_armed_lab" if one_armed else "two_armed_lab")
-    host, device = (lab.host("router"), "inet0") if one_armed else (lab.host("nat"), "eth0")
-    host.run(["ip", "link", "set", device, "mtu", "1383"])
-    yield lab, host
-    host.run(["ip", "link", "set", device, "mtu", "1500"])
-    for table in ("silence", "clamp"):
-        host.run(["nft", "delete", "table", "inet", table], check=False)
-    forget_learnt_mtus(lab)
+    with MtuSmall(request.getfixturevalue("one_armed_lab" if one_armed else "two_armed_lab")) as fault:
+        yield fault
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -74,8 +45,8 @@ def test_clean(two_armed_lab: Lab, family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_packet_too_big(narrow: tuple[Lab, Host], family: Family) -> None:
-    lab, host = narrow
+def test_packet_too_big(narrow: MtuSmall, family: Family) -> None:
+    lab, (host, _device) = narrow.lab, narrow.narrow
     for told in probed(lab, family, count=3):
         assert (told["reason"], told["path_mtu"], told["icmp_mtu"]) == ("mtu", 1383, 1383)
         assert told["path_state"] == "packet_too_big"
@@ -89,9 +60,9 @@ def test_packet_too_big(narrow: tuple[Lab, Host], family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_black_hole(narrow: tuple[Lab, Host], family: Family) -> None:
-    lab, host = narrow
-    host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP)
+def test_black_hole(narrow: MtuSmall, family: Family) -> None:
+    lab = narrow.lab
+    narrow.silence()
     for told in probed(lab, family, count=2):
         assert (told["reason"], told["path_mtu"], told["icmp"]) == ("mtu", 1383, None)
         assert told["path_state"] == "black_hole"
@@ -101,9 +72,10 @@ def test_black_hole(narrow: tuple[Lab, Host], family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_clamped(narrow: tuple[Lab, Host], family: Family) -> None:
-    lab, host = narrow
-    host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP + CLAMPED)
+def test_clamped(narrow: MtuSmall, family: Family) -> None:
+    lab = narrow.lab
+    narrow.silence()
+    narrow.clamp()
     for told in probed(lab, family, count=2):
         assert (told["reason"], told["path_mtu"], told["icmp"]) == ("mtu", 1383, None)
         assert told["path_state"] == "clamped"
@@ -113,22 +85,20 @@ def test_clamped(narrow: tuple[Lab, Host], family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_slight_clamp_is_seen_too(narrow: tuple[Lab, Host], family: Family) -> None:
+def test_a_slight_clamp_is_seen_too(narrow: MtuSmall, family: Family) -> None:
     # Time stamps take 12 bytes of a segment, more than PPPoE's 8: whoever compares without them sees no clamp.
-    lab, host = narrow
-    device = "inet0" if host.name == "router" else "eth0"
+    lab, (host, device) = narrow.lab, narrow.narrow
     host.run(["ip", "link", "set", device, "mtu", "1492"])
-    host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP + CLAMPED)
+    narrow.silence()
+    narrow.clamp()
     (told,) = probed(lab, family)
     assert told["path_mtu"] == 1492
     assert told["path_state"] == "clamped"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_size_that_is_wanted_and_passes_is_a_success_on_a_narrow_path(
-    narrow: tuple[Lab, Host], family: Family
-) -> None:
-    lab, _host = narrow
+def test_a_size_that_is_wanted_and_passes_is_a_success_on_a_narrow_path(narrow: MtuSmall, family: Family) -> None:
+    lab = narrow.lab
     (told,) = probed(lab, family, payload_bytes=1383 - HEADERS[family] - 8)
     assert (told["reason"], told["path_mtu"]) == (None, 1383)
     (told,) = probed(lab, family, payload_bytes=1384 - HEADERS[family] - 8)
@@ -136,10 +106,10 @@ def test_a_size_that_is_wanted_and_passes_is_a_success_on_a_narrow_path(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_tcp_that_learnt_a_smaller_size_is_no_clamp(narrow: tuple[Lab, Host], family: Family) -> None:
-    lab, host = narrow
+def test_tcp_that_learnt_a_smaller_size_is_no_clamp(narrow: MtuSmall, family: Family) -> None:
+    lab = narrow.lab
     probed(lab, family)  # with ICMP's help the client's kernel learns 1383
-    host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP)
+    narrow.silence()
     (told,) = probed(lab, family)
     assert told["path_mtu"] == 1383
     assert told["path_state"] == "known"
@@ -178,8 +148,8 @@ def test_answers_that_come_back_in_fragments_do_not_count(two_armed_lab: Lab, fa
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_natobs_own_reflector_serves(narrow: tuple[Lab, Host], family: Family) -> None:
-    lab, host = narrow
+def test_natobs_own_reflector_serves(narrow: MtuSmall, family: Family) -> None:
+    lab = narrow.lab
     internet = lab.host("internet")
     services = ("--stamp", ":8862", "--echo", ":8007", "--without", "stun", "--without", "http", "--without", "metrics")
     reflector = internet.popen(internet.python("natobs", "reflector", *services))
@@ -193,8 +163,8 @@ def test_natobs_own_reflector_serves(narrow: tuple[Lab, Host], family: Family) -
         }
         (clean,) = probed(lab, family, payload_bytes=1300, **target)
         (told,) = probed(lab, family, **target)
-        forget_learnt_mtus(lab)
-        host.run(["nft", "-f", "-"], stdin=NO_ICMP_HELP)
+        narrow.forget()
+        narrow.silence()
         (silent,) = probed(lab, family, **target)
     finally:
         reflector.close()

@@ -1,5 +1,7 @@
 """F8: a link on the way out takes smaller packets than before, and says so, or does not."""
 
+from collections.abc import Iterator
+
 from natobs.lab.faults import facts
 from natobs.lab.faults.base import Evidence, Fault
 from natobs.lab.lab import Host
@@ -29,7 +31,6 @@ class MtuSmall(Fault):
     mode = "F8"
     title = "Smaller MTU on the way out"
     sentence = f"The link to the internet takes {MTU} bytes; ICMP tells senders so."
-    mtu = MTU
 
     @property
     def narrow(self) -> tuple[Host, str]:
@@ -38,12 +39,25 @@ class MtuSmall(Fault):
         return (self.lab.host("router"), "inet0") if one_armed else (self.nat, "eth0")
 
     def act(self) -> None:
-        for name in self.lab.topology.hosts:  # what they learn meanwhile is forgotten at the end
-            for family in self.lab.topology.families:
-                self.cleanup(name, ("ip", f"-{family}", "route", "flush", "cache"))
+        for name, argv in self._forgetting():  # what they learn meanwhile
+            self.cleanup(name, argv)
         host, device = self.narrow
         mtu = ("ip", "link", "set", device, "mtu")
-        self.change(host.name, (*mtu, str(self.mtu)), (*mtu, "1500"))
+        self.change(host.name, (*mtu, str(MTU)), (*mtu, "1500"))
+
+    def forget(self) -> None:
+        """Have every host forget what it has learnt about the way."""
+        for name, argv in self._forgetting():
+            self.lab.host(name).run(list(argv))
+
+    def _forgetting(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        for name in self.lab.topology.hosts:
+            for family in self.lab.topology.families:
+                yield name, ("ip", f"-{family}", "route", "flush", "cache")
+
+    def silence(self) -> None:
+        """Have nobody say what fits, until the fault is healed."""
+        self.rules(self.narrow[0].name, "lab_silence", _SILENT)
 
     def clamp(self) -> None:
         """Apply the remedy: TCP is told to use segments that fit, until the fault is healed."""
@@ -65,7 +79,7 @@ class MtuBlackHole(MtuSmall):
 
     def act(self) -> None:
         super().act()
-        self.rules(self.narrow[0].name, "lab_silence", _SILENT)
+        self.silence()
 
     def evidence(self) -> Evidence:
         silenced = facts.rules(self.narrow[0], "lab_silence") if self.record else {}
