@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from natobs.catalogue import alerts
 from natobs.errors import LabError
 from natobs.kernel import link
 from natobs.kernel.recorded import RecordedMachine
@@ -45,6 +46,17 @@ def test_every_fault_is_said_for_a_person_and_expects_something() -> None:
         assert fault.title
         assert fault.sentence.endswith(".")
     assert list(EXPECTED) == [fault.name for fault in ALL]
+
+
+def test_what_is_expected_is_in_the_catalogue() -> None:
+    known = {alert.name: alert for alert in alerts.ALL}
+    checked = 0
+    for expected in (each for found in EXPECTED.values() for each in found):
+        alert = known[expected.alert]
+        assert expected.action in {level.action.value for level in alert.levels}, expected.alert
+        assert {name for name, _ in expected.labels} <= set(alert.labels), expected.alert
+        checked += 1
+    assert checked >= len(ALL) - 1  # one of them is to stay silent
 
 
 def test_an_unknown_fault_is_answered_with_those_that_there_are() -> None:

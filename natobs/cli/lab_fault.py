@@ -4,12 +4,13 @@ import json
 
 import click
 
+from natobs.cli.lab_stack import DEFAULT_NAME, named
 from natobs.lab import state
 from natobs.lab.faults import journal
 from natobs.lab.faults.base import Fault
 from natobs.lab.faults.registry import ALL, find
 
-_name = click.option("--name", "lab", default="default", show_default=True, help="Name of the lab.")
+_name = click.option("--name", "lab", default=DEFAULT_NAME, show_default=True, help="Name of the lab.")
 
 
 @click.group(epilog="Example: natobs lab fault inject table-full")
@@ -37,8 +38,7 @@ def inject(lab: str, fault: str) -> None:
     made.inject()
     made.detach()
     click.echo(f"{made.name} is injected in lab {lab}: {made.sentence}")
-    option = "" if lab == "default" else f" --name {lab}"
-    click.echo(f"heal:  natobs lab fault heal{option} {made.name}")
+    click.echo(f"heal:  natobs lab fault heal{named(lab)} {made.name}")
 
 
 @fault.command(epilog="Example: natobs lab fault heal --all")

@@ -25,8 +25,14 @@ def test_the_example_of_a_stack_runs() -> None:
     assert "'firing'" in rest
 
 
-def test_the_example_in_python_runs() -> None:
+def test_the_example_of_a_fault_runs() -> None:
     done = example(1)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("{'mtu': 1383, ")
+
+
+def test_the_example_in_python_runs() -> None:
+    done = example(2)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].count("203.0.113.10") == 3

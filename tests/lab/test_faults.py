@@ -208,6 +208,15 @@ CASES = {
         grown("natobs_ip_reverse_path_filter_drops_total"),
         PROBES_FAIL,
     ),
+    "maintenance-restart": Case(
+        ALIVE,
+        more("IpInAddrErrors"),
+        lambda before, now: (
+            total(now, "natobs_midstream_pickups_total") >= 10
+            and total(now, "natobs_maintenance_until_timestamp_seconds") > time.time()
+        ),
+    ),
+    "scaling-flaps": Case(ALIVE, more("events"), grown("natobs_scaling_event_timestamp_seconds", kind="scale_in")),
 }
 OTHERWISE_ONE_ARMED = (
     "carrier-flap",
@@ -219,7 +228,7 @@ OTHERWISE_ONE_ARMED = (
     "asymmetric-return",
 )
 """Faults that do something else in a lab whose NAT has one interface."""
-EXCHANGED = {"nic-errors", "restart"}
+EXCHANGED = {"nic-errors", "restart", "maintenance-restart"}
 """Faults after which another agent answers."""
 
 
@@ -293,7 +302,7 @@ def check(lab: Watched, fault: Fault) -> None:
 
 
 def test_every_fault_has_a_case() -> None:
-    assert [fault.name for fault in ALL] == list(CASES)
+    assert {fault.name for fault in ALL} == {*CASES, "nats-failing"}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -371,6 +380,25 @@ def test_faults_that_a_nat_does_not_allow_are_refused_in_words() -> None:
         pytest.raises(LabError, match=r"258048 entries hold all ports, and this machine's table takes \d+"),
     ):
         find("ports-exhausted")(lab).inject()
+
+
+def test_two_nats_of_three_fail_and_the_third_does_not() -> None:
+    with Lab(*(topology.two_armed(name) for name in ("north", "east", "south"))) as lab:
+        for world in lab.worlds:
+            traffic.start_servers(world)
+        fault = find("nats-failing")(lab)
+
+        def answered() -> list[int]:
+            steps: list[Step] = [("tcp", lab.topology.server_addresses(4)[0], 443, 5, 0.4)]
+            return [flows(world.host("client1"), steps)[0]["answered"] for world in lab.worlds]
+
+        assert answered() == [5, 5, 5]
+        with fault:
+            assert answered() == [0, 0, 5]
+            assert [dropped > 0 for dropped in fault.evidence().values()] == [True, True, False]
+        assert answered() == [5, 5, 5]
+        with pytest.raises(LabError, match="nats-failing takes 3 NATs: natobs lab up --stack --nats 3"):
+            find("nats-failing")(lab.worlds[1]).inject()
 
 
 @pytest.mark.parametrize("backend", ["iptables-nft", "iptables-legacy"])

@@ -70,7 +70,8 @@ def watched(lab: Lab, directory: Path) -> Iterator[Watched]:
     config.write_text(
         f"nat = {{ inside = {json.dumps(inside)} }}\n"
         "census = { interval_seconds = 1, max_cpu_share = 0.25 }\n"
-        'accounting = { state_file = "" }\n',
+        'accounting = { state_file = "" }\n'
+        f"operations = {{ state_file = {json.dumps(str(directory / 'operations.json'))} }}\n",
         "utf-8",
     )
     probes.write_text("\n".join(_probes(topology.server_addresses(4), topology.snat_addresses(4))), "utf-8")

@@ -46,6 +46,8 @@ class Fault(ABC):
     """What is done, for a person."""
     arms: ClassVar[tuple[int, ...]] = (1, 2)
     """Labs in which it can happen, by the number of the NAT's interfaces."""
+    nats: ClassVar[int] = 1
+    """How many NATs it takes, each with a world of its own."""
     programs: ClassVar[tuple[str, ...]] = ()
     """What it needs beyond what every lab needs."""
 
@@ -131,12 +133,12 @@ class Fault(ABC):
 
     def change(self, host: str, do: Sequence[str], undo: Sequence[str]) -> None:
         """Run a program in a host, and know the one that undoes it; that one does no harm where nothing was done."""
-        self._journal.add(Command(host, tuple(undo)))
+        self._journal.add(Command(self.lab.topology.name, host, tuple(undo)))
         self.lab.host(host).run(list(do))
 
     def cleanup(self, host: str, undo: Sequence[str], stdin: str = "") -> None:
         """Have a program run at the end, after everything that was done from now on is undone."""
-        self._journal.add(Command(host, tuple(undo), stdin))
+        self._journal.add(Command(self.lab.topology.name, host, tuple(undo), stdin))
 
     def rules(self, host: str, table: str, chains: str) -> None:
         """Add an nftables table of the family inet, which goes when the fault is healed.
@@ -162,7 +164,7 @@ class Fault(ABC):
         known = Process.of(process.pid)
         if known is None:
             raise LabError(f"{host}: {' '.join(argv)} ended at once")
-        self._journal.add(Program(host, tuple(argv), known))
+        self._journal.add(Program(self.lab.topology.name, host, tuple(argv), known))
         if ready and (said := first_line(process, _READY_SECONDS)) != ready:
             raise LabError(f"{host}: {' '.join(argv)} does not work: {said or 'it said nothing'}")
         return process

@@ -21,11 +21,12 @@ _UNDO_SECONDS = 120.0
 
 
 class Command(msgspec.Struct, frozen=True, tag=True):
-    """A program to run in a host, with text for its standard input.
+    """A program to run in a host of a world of the lab, with text for its standard input.
 
     It must do no harm where what it undoes was never done: it is written down first.
     """
 
+    world: str
     host: str
     argv: tuple[str, ...]
     stdin: str = ""
@@ -34,6 +35,7 @@ class Command(msgspec.Struct, frozen=True, tag=True):
 class Program(msgspec.Struct, frozen=True, tag=True):
     """A program that runs in a host and is to be ended."""
 
+    world: str
     host: str
     argv: tuple[str, ...]
     process: Process
@@ -43,9 +45,17 @@ Undo = Command | Program
 
 
 class Record(msgspec.Struct):
-    """A fault that is injected: its name, since when (seconds after the epoch), and what undoes it, oldest first."""
+    """A fault that is injected.
+
+    Args:
+        fault: its name.
+        world: name of the lab, or of the world beside it, that it is in.
+        since: seconds after the epoch.
+        undo: what undoes it, the oldest first.
+    """
 
     fault: str
+    world: str
     since: float
     undo: list[Undo]
 
@@ -61,7 +71,7 @@ class Journal:
     def __init__(self, lab: Lab, fault: str) -> None:
         self._lab = lab
         self._fault = fault
-        self._path = _directory(lab) / f"{fault}.json"
+        self._path = _directory(lab) / f"{lab.topology.name}.{fault}.json"
 
     def read(self) -> Record | None:
         """What is written down; None while the fault is not injected."""
@@ -79,7 +89,7 @@ class Journal:
         self._path.parent.mkdir(exist_ok=True)
         try:
             with self._path.open("xb") as file:  # only one of two who try at once succeeds
-                file.write(msgspec.json.encode(Record(self._fault, time.time(), [])))
+                file.write(msgspec.json.encode(Record(self._fault, self._lab.topology.name, time.time(), [])))
         except FileExistsError:
             name = self._lab.topology.name
             raise LabError(f"{self._fault} is injected in lab {name} already; heal it first") from None
@@ -125,7 +135,7 @@ class Journal:
 
 
 def injected(lab: Lab) -> list[Record]:
-    """What is injected in a lab at present, the oldest first."""
+    """What is injected in a lab and the worlds beside it at present, the oldest first."""
     found = []
     for path in _directory(lab).glob("*.json"):
         with suppress(FileNotFoundError):  # healed meanwhile
@@ -134,12 +144,12 @@ def injected(lab: Lab) -> list[Record]:
 
 
 def _directory(lab: Lab) -> Path:
-    # by way of the holder's root: from outside its mount namespace, /run is the host's
-    return Path(f"/proc/{lab.holder.pid}/root/run/natobs-faults")
+    return lab.scratch / "natobs-faults"
 
 
 def _apply(lab: Lab, undo: Undo) -> None:
     if isinstance(undo, Command):
-        lab.host(undo.host).run(list(undo.argv), stdin=undo.stdin, timeout=_UNDO_SECONDS)
+        (world,) = [found for found in lab.worlds if found.topology.name == undo.world]
+        world.host(undo.host).run(list(undo.argv), stdin=undo.stdin, timeout=_UNDO_SECONDS)
     elif not undo.process.end(signal.SIGTERM, _END_SECONDS) and not undo.process.end(signal.SIGKILL, _END_SECONDS):
         raise LabError(f"{undo.host}: {' '.join(undo.argv)} (process {undo.process.pid}) does not end")

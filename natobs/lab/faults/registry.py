@@ -5,8 +5,10 @@ from natobs.lab.faults.address import AddressChanged
 from natobs.lab.faults.base import Fault
 from natobs.lab.faults.compound import TableFullAndCpu
 from natobs.lab.faults.cpu import CpuForwarding, CpuNeighbour
+from natobs.lab.faults.fleet import NatsFailing
 from natobs.lab.faults.mtu import MtuBlackHole, MtuSmall
 from natobs.lab.faults.nic import CarrierFlap, NicDrops, NicErrors
+from natobs.lab.faults.operations import MaintenanceRestart, ScalingFlaps
 from natobs.lab.faults.outside import AsymmetricReturn, DnsDown, ThirdPartyDown
 from natobs.lab.faults.ports import PortsExhausted, TupleClashes
 from natobs.lab.faults.restart import Restart
@@ -37,6 +39,9 @@ ALL: tuple[type[Fault], ...] = (
     ThirdPartyDown,
     DnsDown,
     AsymmetricReturn,
+    NatsFailing,
+    MaintenanceRestart,
+    ScalingFlaps,
 )
 
 
