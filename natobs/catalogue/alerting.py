@@ -69,8 +69,10 @@ class Alert:
         extra: more labels of the value, such as ``device``.
         where: another condition, on the scope's labels, that must hold too.
         keep: seconds that it goes on firing after its condition has ended.
-        silences: names of alerts that are symptoms of this one, on the same NAT (the same cluster, where the scope is
-            a cluster).
+        silences: names of alerts that are symptoms of this one, on the same labels of its scope; none may have a wider
+            scope, whose trouble has other causes too. Where this one pages, it silences pages and tickets; where it is
+            a ticket, tickets alone.
+        explains: those of ``silences`` whose pages too are silenced by a ticket; an exception that gives its reason.
         masked: whether declared maintenance silences it in its expression already.
         rests_on: what it takes beyond an agent: ``probes``, ``taps``, ``accounting``, ``census``, or nothing.
         quiet: why its expression returns nothing while all is well, where that is not for lack of the threshold alone.
@@ -90,6 +92,7 @@ class Alert:
     where: Query | None = None
     keep: int = 5 * MINUTE
     silences: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()
     masked: bool = True
     rests_on: tuple[str, ...] = ()
     quiet: str = ""
@@ -106,6 +109,7 @@ class Alert:
             "its summary is a sentence without values": not self.summary.endswith(".") or "{" in self.summary,
             "its description is a sentence": not self.description.endswith("."),
             "it silences itself": self.name in self.silences,
+            "what it explains it silences": not set(self.explains) <= set(self.silences),
         }
         broken = [rule for rule, violated in problems.items() if violated]
         if broken:

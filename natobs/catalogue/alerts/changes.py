@@ -1,6 +1,7 @@
 """Alerts on what changed: lost state (F5), restarts, routes, scaling, maintenance, the kernel log. M10."""
 
 from natobs.catalogue.alerting import Alert, note, ticket
+from natobs.catalogue.alerts.symptoms import BURNS
 from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import (
     accounting,
@@ -48,18 +49,7 @@ ALERTS = (
         "The NAT has lost the state of running connections.",
         "{nat} saw {value} packets of connections that it did not know any more: they break.",
         fault="F5",
-        silences=(
-            "NatResets",
-            "NatResetsBurn",
-            "NatRouteChanged",
-            "NatProbeFailing",
-            "NatForwardingBroken",
-            "NatNoReturnTraffic",
-            "NatOutboundSuccessBurn",
-            "NatOutboundAnsweredBurn",
-            "NatCriticalServiceBurn",
-            "NatServiceBurn",
-        ),
+        silences=("NatResets", "NatResetsBurn", "NatRouteChanged", *BURNS),
         rests_on=("accounting",),
     ),
     Alert(

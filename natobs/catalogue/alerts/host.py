@@ -1,6 +1,7 @@
 """Alerts on the machine that translates: M3, and the failure mode F2."""
 
 from natobs.catalogue.alerting import Alert, page, ticket
+from natobs.catalogue.alerts.symptoms import BURNS
 from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import host, softnet
 from natobs.catalogue.naming import MINUTE
@@ -31,10 +32,7 @@ ALERTS = (
             "NatPacketDrops",
             "NatPacketDropsBurn",
             "NatProbeScheduleLate",
-            "NatOutboundSuccessBurn",
-            "NatOutboundAnsweredBurn",
-            "NatCriticalServiceBurn",
-            "NatServiceBurn",
+            *BURNS,
         ),
     ),
     Alert(

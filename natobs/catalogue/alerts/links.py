@@ -1,6 +1,7 @@
 """Alerts on interfaces, drops and throughput: M4, M5, and the failure mode F3."""
 
 from natobs.catalogue.alerting import Alert, page, ticket
+from natobs.catalogue.alerts.symptoms import BURNS, SYMPTOMS
 from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import firewall, network, nic, routing
 from natobs.catalogue.naming import MINUTE
@@ -42,18 +43,10 @@ ALERTS = (
             "NatNicErrors",
             "NatRouteChanged",
             "NatTrafficStopped",
-            "NatForwardingBroken",
             "NatSubnetRouteMissing",
-            "NatNoReturnTraffic",
             "NatReturnBlocked",
-            "NatProbeFailing",
-            "NatDestinationFailing",
-            "NatDnsFailing",
             "NatPacketDropsBurn",
-            "NatOutboundSuccessBurn",
-            "NatOutboundAnsweredBurn",
-            "NatCriticalServiceBurn",
-            "NatServiceBurn",
+            *SYMPTOMS,
         ),
     ),
     Alert(
@@ -67,18 +60,7 @@ ALERTS = (
         "The carrier of {device} of {nat} changed {value} times in 10 minutes.",
         fault="F3",
         extra=_DEVICE,
-        silences=(
-            "NatRouteChanged",
-            "NatNicErrors",
-            "NatProbeFailing",
-            "NatForwardingBroken",
-            "NatNoReturnTraffic",
-            "NatDefaultRouteMissing",
-            "NatOutboundSuccessBurn",
-            "NatOutboundAnsweredBurn",
-            "NatCriticalServiceBurn",
-            "NatServiceBurn",
-        ),
+        silences=("NatRouteChanged", "NatNicErrors", *BURNS),
     ),
     Alert(
         "NatNicErrors",
@@ -111,10 +93,7 @@ ALERTS = (
             "NatForwardingBroken",
             "NatNoReturnTraffic",
             "NatReturnBlocked",
-            "NatOutboundSuccessBurn",
-            "NatOutboundAnsweredBurn",
-            "NatCriticalServiceBurn",
-            "NatServiceBurn",
+            *BURNS,
         ),
     ),
     Alert(

@@ -6,7 +6,7 @@ that it failed. The conditions join both sides on the labels of the NAT.
 """
 
 from natobs.catalogue.alerting import Alert, page, ticket
-from natobs.catalogue.alerts.table import SYMPTOMS
+from natobs.catalogue.alerts.symptoms import BURNS, BURNS_OF_SUBNET, FAILURES, SYMPTOMS
 from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import accounting, firewall, probes, protocols, routing
 from natobs.catalogue.naming import MINUTE
@@ -26,12 +26,6 @@ from natobs.catalogue.values import (
 )
 
 _TWO, _FIVE = 2 * MINUTE, 5 * MINUTE
-_BURNS = (
-    "NatOutboundSuccessBurn",
-    "NatOutboundAnsweredBurn",
-    "NatCriticalServiceBurn",
-    "NatServiceBurn",
-)
 _NO_ROUTE = total(Scope.SUBNET, increase(series(probes.FAILURES, reason="no_route"), _TWO))
 
 _ATTEMPTS = total(Scope.NAT, increase(series(accounting.ATTEMPTS, proto="tcp"), _TWO))
@@ -71,7 +65,7 @@ ALERTS = (
         unit="ratio",
         fault="F4",
         where=ARRIVED.series.equals(0).either(_NO_ROUTE > 0),
-        silences=("NatProbeFailing", "NatDnsFailing", "NatPathMtuBlackHole", "NatPathMtuReduced", *_BURNS),
+        silences=("NatProbeFailing", "NatDnsFailing", "NatPathMtuBlackHole", "NatPathMtuReduced", *BURNS_OF_SUBNET),
         rests_on=("probes", "taps"),
     ),
     Alert(
@@ -103,7 +97,7 @@ ALERTS = (
         "Packets reach the NAT and do not leave it.",
         "Of the packets that private hosts sent to {nat}, only {value} left it.",
         unit="ratio",
-        silences=("NatProbeFailing", "NatDnsFailing", "NatDestinationFailing", *_BURNS),
+        silences=("NatTrafficStopped", *FAILURES),
         rests_on=("probes", "taps"),
     ),
     Alert(
@@ -116,7 +110,7 @@ ALERTS = (
         "Packets leave the NAT and nothing comes back.",
         "Of the packets that left {nat}, only {value} were answered, whatever the destination.",
         unit="ratio",
-        silences=("NatProbeFailing", "NatDnsFailing", "NatDestinationFailing", *_BURNS),
+        silences=FAILURES,
         rests_on=("probes", "taps"),
     ),
     Alert(
@@ -129,7 +123,7 @@ ALERTS = (
         "Most new connections from a private subnet fail.",
         "{value} of the probes from {subnet} through {nat} fail.",
         unit="ratio",
-        silences=("NatDnsFailing", *_BURNS),
+        silences=BURNS_OF_SUBNET,
         rests_on=("probes",),
     ),
     Alert(
@@ -143,7 +137,7 @@ ALERTS = (
         "Probes fail through {value} of the NATs of {nat_cluster}.",
         unit="ratio",
         where=count(Scope.CLUSTER, _WATCHED > 0.5) >= 2,
-        silences=("NatProbeFailing", *_BURNS),
+        silences=("NatProbeFailing", *BURNS),
         rests_on=("probes",),
     ),
     Alert(
@@ -157,7 +151,8 @@ ALERTS = (
         "Names are not resolved in a private subnet.",
         "{value} of the probes from {subnet} fail because a name is not resolved, or not as expected.",
         unit="ratio",
-        silences=("NatProbeFailing", *_BURNS),
+        # Not NatProbeFailing: a few wrong names must not hide that everything fails. Both come in one notification.
+        silences=BURNS_OF_SUBNET,
         rests_on=("probes",),
     ),
     Alert(
@@ -172,7 +167,11 @@ ALERTS = (
         unit="ratio",
         extra=DESTINATION,
         where=_MINORITY,
-        silences=_BURNS,
+        # Somebody else's trouble wakes nobody. Should the NAT fail too, every other alert still pages, and so do the
+        # budgets of critical targets and services, which this silences neither.
+        silences=("NatOutboundSuccessBurn", "NatOutboundAnsweredBurn"),
+        explains=("NatOutboundSuccessBurn",),
+        keep=MINUTE,
         rests_on=("accounting",),
     ),
     Alert(
@@ -186,7 +185,7 @@ ALERTS = (
         "Servers see {subnet} behind {nat} under an address that is not one of the reserved ones.",
         unit="state",
         fault="F7",
-        silences=_BURNS,
+        silences=BURNS_OF_SUBNET,
         rests_on=("probes",),
     ),
     Alert(
@@ -200,7 +199,7 @@ ALERTS = (
         "Packets of full size from {subnet} through {nat} are lost, and no ICMP message tells the sender.",
         unit="state",
         fault="F8",
-        silences=("NatPathMtuReduced", "NatFragmentation", *_BURNS),
+        silences=("NatPathMtuReduced", *BURNS_OF_SUBNET),
         rests_on=("probes",),
     ),
     Alert(
@@ -217,7 +216,6 @@ ALERTS = (
         "Packets of full size from {subnet} through {nat} are refused with an ICMP message, or cut into fragments.",
         unit="state",
         fault="F8",
-        silences=("NatFragmentation",),
         rests_on=("probes",),
     ),
     Alert(
@@ -235,6 +233,7 @@ ALERTS = (
         "Many packets are too large for the next link.",
         "{value} packets through {nat} were too large for the next link in 5 minutes.",
         fault="F8",
+        silences=("NatPathMtuReduced",),
     ),
     Alert(
         "NatResets",

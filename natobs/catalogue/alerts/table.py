@@ -1,6 +1,7 @@
 """Alerts on the translation table and on public ports: M2, M8, and the failure modes F1 and F9."""
 
 from natobs.catalogue.alerting import Alert, note, page, ticket
+from natobs.catalogue.alerts.symptoms import SYMPTOMS
 from natobs.catalogue.idioms import predicted
 from natobs.catalogue.metrics import conntrack, flows
 from natobs.catalogue.naming import HOUR, MINUTE
@@ -8,21 +9,6 @@ from natobs.catalogue.promql import Scope, highest, increase, over, series, tota
 from natobs.catalogue.values import SATURATION, USAGE
 
 _FIVE = 5 * MINUTE
-SYMPTOMS = (
-    "NatForwardingBroken",
-    "NatNoReturnTraffic",
-    "NatDestinationFailing",
-    "NatDnsFailing",
-    "NatProbeFailing",
-    "NatPathMtuReduced",
-    "NatPathMtuBlackHole",
-    "NatOutboundSuccessBurn",
-    "NatOutboundAnsweredBurn",
-    "NatCriticalServiceBurn",
-    "NatServiceBurn",
-)
-"""What users and their probers see of a NAT that cannot open flows, whatever the cause."""
-
 _TABLE_FULL = total(Scope.NAT, increase(series(conntrack.NEW_FLOW_DROPS, reason="table_full"), _FIVE))
 _CLASHES = total(Scope.NAT, increase(series(conntrack.NEW_FLOW_DROPS, reason="tuple_clash"), _FIVE))
 EXHAUSTED = 0.8

@@ -1,6 +1,7 @@
 """Alerts on the watching itself: agents, probers and Prometheus that cannot say whether all is well."""
 
 from natobs.catalogue.alerting import Alert, note, page, ticket
+from natobs.catalogue.alerts.symptoms import SYMPTOMS
 from natobs.catalogue.metrics import accounting, agent, probes
 from natobs.catalogue.naming import DAY, HOUR, MINUTE, OLDEST_SAMPLE, UP
 from natobs.catalogue.objectives import PERIOD_DAYS
@@ -54,20 +55,12 @@ ALERTS = (
         unit="state",
         silences=(
             "NatAgentAbsent",
-            "NatProbeFailing",
-            "NatDnsFailing",
             "NatTrafficStopped",
             "NatSubnetRouteMissing",
-            "NatForwardingBroken",
-            "NatNoReturnTraffic",
             "NatReturnBlocked",
-            "NatPathMtuBlackHole",
-            "NatPathMtuReduced",
             "NatStateLost",
-            "NatOutboundSuccessBurn",
-            "NatOutboundAnsweredBurn",
-            "NatCriticalServiceBurn",
-            "NatServiceBurn",
+            "NatRouteChanged",
+            *SYMPTOMS,
         ),
     ),
     Alert(

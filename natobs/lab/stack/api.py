@@ -141,6 +141,10 @@ class Alertmanager(_Server):
         """List the alerts that it knows, silenced and inhibited ones too."""
         return msgspec.json.decode(self._ask("api/v2/alerts"), type=list[dict[str, Any]])
 
+    def post(self, alerts: list[dict[str, str]]) -> None:
+        """Give it alerts, each as its labels, that begin now: as Prometheus does."""
+        self._ask("api/v2/alerts", msgspec.json.encode([{"labels": labels} for labels in alerts]))
+
     def silences(self) -> list[dict[str, Any]]:
         """List the silences."""
         return msgspec.json.decode(self._ask("api/v2/silences"), type=list[dict[str, Any]])

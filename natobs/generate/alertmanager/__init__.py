@@ -1,0 +1,1 @@
+"""Alertmanager's configuration: who is told what, and which alert silences which."""
