@@ -219,7 +219,7 @@ def planned(
 
 def test_stop_ends_at_once_and_closes_everything_while_attempts_are_under_way() -> None:
     before = descriptors()
-    engine, probers, done = planned(lambda index: black_hole, [0.5] * 20, 1000)
+    engine, probers, done = planned(lambda index: black_hole, [5.0] * 20, 1000, timeout=5.0)
     with at_work(engine) as thread:
         deadline = time.monotonic() + 5
         while engine.in_flight <= 5 and time.monotonic() < deadline:
@@ -228,7 +228,7 @@ def test_stop_ends_at_once_and_closes_everything_while_attempts_are_under_way() 
         start = time.monotonic()
         engine.stop()
         thread.join(5)
-        assert time.monotonic() - start < 0.3
+        assert time.monotonic() - start < 3  # before the time of any attempt was up
     assert [prober.closed for prober in probers] == [1] * 20
     assert done == []
     assert descriptors() == before
