@@ -27,7 +27,7 @@ HEAVY |= {"requests"}
 
 LIGHT_COMMANDS = (
     *("main", "agent", "capture", "census", "down", "event", "gate", "generate", "lab", "maintenance", "probe"),
-    *("reflector", "up"),
+    *("reflector", "slo", "up"),
 )
 """Modules of ``natobs.cli`` for what runs on a NAT VM, or often; extend it with each such command."""
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "maintenance": "Declare planned work: no pages, no burnt budget.",
     "probe": "Probe targets through the NAT, as a service or once.",
     "reflector": "Answer probes: STAMP, STUN, TCP echo, HTTP.",
+    "slo": "Say which objectives there are, and how their budgets stand.",
     "up": "Run agent and probes for this host in the background.",
 }
 """Subcommand to the line that ``natobs --help`` prints for it; each is ``natobs.cli.<name>:command``."""

@@ -14,7 +14,15 @@ window with a tier's speed, a short one says that it still goes on.
 Budgets weigh events: the bad ones of 30 days divided by all of 30 days. An idle hour weighs nothing, and one bad hour
 of a busy day counts for what it was. Time-slice objectives count minutes instead, each good or bad. Declared
 maintenance counts neither way. A [fleet's file](fleet-config.md) sets targets, adds services and switches objectives
-off."""
+off.
+
+```sh
+natobs slo list --config fleet.toml
+natobs slo status --prometheus http://127.0.0.1:9090
+```
+
+`list` says which there are. `status` says what is left of each budget and who has spent most of it; its exit status is
+1 while a budget is spent, or when nothing is known."""
 _GUARD = f"""How many bad events reach a tier's speed at ordinary times, within its long window. With fewer events than
 usual, a share says little, so an alert also takes at least {LEAST_FAILURES} bad events; a configuration in which
 fewer would page at ordinary times is refused. `natobs generate rules --explain` prints this table for your fleet."""

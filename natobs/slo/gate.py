@@ -5,16 +5,13 @@ bad; one window that is known to burn slowly is enough to know that an SLO is no
 burning. Refuses to know where series come from.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-import msgspec
-
 from natobs.catalogue.naming import ERROR_BUDGET, ERROR_RATIO, SLO_LABELS
 from natobs.catalogue.promql import Scope
-from natobs.slo.prometheus import Series
+from natobs.slo.prometheus import Series, selector
 
 SLO_ID = SLO_LABELS[0]
 GROUP = Scope.SUBNET.value
@@ -90,9 +87,7 @@ class Question:
     @property
     def expression(self) -> str:
         """The query whose series :func:`judge` takes: one, so that all are of the same moment."""
-        # Budgets belong to no cluster, unless somebody records them so.
-        cluster = f",{_CLUSTER}=~{_literal('|' + re.escape(self.cluster))}" if self.cluster else ""
-        return f'{{__name__=~"{_SHORT}|{_LONG}|{_BUDGET}"{cluster}}}'
+        return selector((_SHORT, _LONG, _BUDGET), self.cluster)
 
 
 def judge(found: Sequence[Series], question: Question) -> Gate:
@@ -170,8 +165,3 @@ def _identity(labels: Mapping[str, str]) -> dict[str, str]:
 def _order(row: Row) -> tuple[int, float, list[tuple[str, str]]]:
     burns = [burn for burn in (row.burn_30m, row.burn_6h) if burn is not None]
     return _WORST_FIRST.index(row.verdict), -max(burns, default=0.0), sorted(row.labels.items())
-
-
-def _literal(pattern: str) -> str:
-    """A regular expression as PromQL quotes it: as JSON does."""
-    return msgspec.json.encode(pattern).decode()

@@ -4,18 +4,21 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/, "Instant que
 """
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Literal, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
 
+from natobs.catalogue.promql import Scope
 from natobs.errors import MonitoringError
 from natobs.probes.web_request import Access
 from natobs.slo.service import Service
 
 _MOST_TEXT = 300
+_CLUSTER = Scope.CLUSTER.value[0]
 
 
 class Series(NamedTuple):
@@ -28,6 +31,18 @@ class Series(NamedTuple):
 
     labels: Mapping[str, str]
     value: float | None
+
+
+def selector(names: Iterable[str], cluster: str = "") -> str:
+    """One selector of several recorded series, so that all of an answer are of the same moment.
+
+    Args:
+        names: of the series.
+        cluster: only those of this NAT cluster and those that belong to none, as targets do; empty for all.
+    """
+    pattern = msgspec.json.encode("|" + re.escape(cluster)).decode()  # PromQL quotes as JSON does
+    more = f",{_CLUSTER}=~{pattern}" if cluster else ""
+    return f'{{__name__=~"{"|".join(names)}"{more}}}'
 
 
 class _Row(msgspec.Struct):
