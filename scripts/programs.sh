@@ -63,3 +63,11 @@ for program in "${LINKED[@]}"; do
     path=$(command -v "$program") || continue
     fetch_libraries "$path" .tools/lib || say "going on without what $program needs: $(missing_libraries "$path" .tools/lib)"
 done
+# Grafana's schema of dashboards, and a compiler that holds ours against it, where Node.js is there already.
+if command -v npm >/dev/null && ! cmp -s tests/grafana_schema/package-lock.json .tools/grafana_schema/package-lock.json; then
+    say "fetching Grafana's schema of dashboards"
+    mkdir -p .tools/grafana_schema
+    cp tests/grafana_schema/package.json tests/grafana_schema/package-lock.json .tools/grafana_schema/
+    quietly npm ci --prefix .tools/grafana_schema --no-audit --no-fund --ignore-scripts ||
+        { rm -rf .tools/grafana_schema && say "going on without Grafana's schema of dashboards"; }
+fi

@@ -25,7 +25,7 @@ def board(plan: Plan, make: Maker) -> Board:
             Row("Path MTU", debug_path.mtu(make, watched)),
             Row("Kernel", debug_kernel.kernel(make)),
             *logs.row(plan.fleet),
-            Row("Error budgets", burns(plan, make, naming.DEBUG), collapsed=True),
+            Row("Error budgets", burns(watched.objectives, make), collapsed=True),
             *watched.rest(),
         ),
         variables=logs.variables(plan.fleet),

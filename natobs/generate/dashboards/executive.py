@@ -30,7 +30,7 @@ def board(plan: Plan, make: Maker) -> Board:
             Row("Availability and incidents", _incidents(make)),
             Row("Volume and cost", _cost(plan, make)),
             Row("Headroom", _headroom(make)),
-            Row("How fast budgets are spent", burns(plan, make, naming.EXECUTIVE), collapsed=True),
+            Row("How fast budgets are spent", burns(plan.objectives, make), collapsed=True),
         ),
         refresh="5m",
     )
@@ -52,7 +52,7 @@ def _promises(plan: Plan, make: Maker) -> tuple[Tile, ...]:
                 "in the subnet where it is lowest. Weighted by attempts; declared maintenance is left out.",
                 unit="percentunit",
                 shows=("M1",),
-                size=(6, 6),
+                size=(5, 10),
                 base=RED,
                 levels=((promise, GREEN),),
             ),
@@ -65,7 +65,7 @@ def _promises(plan: Plan, make: Maker) -> tuple[Tile, ...]:
                 "Below zero the objective is missed.",
                 unit="percentunit",
                 shows=_INDICATORS,
-                size=(6, 6),
+                size=(5, 10),
                 base=RED,
                 levels=_BUDGET_LEFT,
             ),
@@ -77,7 +77,7 @@ def _promises(plan: Plan, make: Maker) -> tuple[Tile, ...]:
                 "Each objective with what was achieved in 30 days where it was worst, what is left of its error "
                 "budget, and how many times as fast as it lasts the budget is being spent now.",
                 shows=_INDICATORS,
-                size=(12, 12),
+                size=(14, 10),
             ),
             Column(
                 Line(
@@ -113,7 +113,7 @@ def _promises(plan: Plan, make: Maker) -> tuple[Tile, ...]:
                 "Burn-down of the error budgets of 30 days, each of the NAT or subnet that has least of it.",
                 unit="percentunit",
                 shows=_INDICATORS,
-                size=(12, 9),
+                size=(24, 9),
                 base=RED,
                 levels=_BUDGET_LEFT,
             ),

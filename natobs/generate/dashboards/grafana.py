@@ -17,6 +17,10 @@ LAST = "lastNotNull"
 """How a tile makes one number of a series: a scrape that failed just now does not blank it."""
 
 
+def _no_legend() -> Json:
+    return {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []}
+
+
 def _reduced() -> Json:
     return {"calcs": [LAST], "fields": "", "values": False}
 
@@ -90,6 +94,7 @@ class BarGauge(Measured):
                 "orientation": "horizontal",
                 "namePlacement": "auto",
                 "showUnfilled": True,
+                "legend": _no_legend(),
                 "reduceOptions": _reduced(),
                 "minVizWidth": 8,
                 "minVizHeight": 16,
@@ -120,7 +125,7 @@ class StateTimeline(Measured):
                 "mergeValues": True,
                 "alignValue": "left",
                 "rowHeight": 0.9,
-                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False},
+                "legend": _no_legend(),
                 "tooltip": {"mode": "single", "sort": "none"},
             },
             mappings=self.mappings,

@@ -54,7 +54,7 @@ def placed(rows: Iterable[Row]) -> list[core.Panel]:
     """All panels with place and number, row by row.
 
     Raises:
-        CatalogueError: a tile is wider than the grid.
+        CatalogueError: a tile is wider than the grid, or not as high as those beside it.
     """
     panels: list[core.Panel] = []
     top, number = 0, 1
@@ -82,6 +82,8 @@ def _flow(tiles: Iterable[Tile], top: int, number: int) -> Iterator[core.Panel]:
             raise CatalogueError(f"panel {tile.panel.title!r}: wider than {COLUMNS} columns")
         if left + tile.width > COLUMNS:
             top, left, height = top + height, 0, 0
+        if left and tile.height != height:
+            raise CatalogueError(f"panel {tile.panel.title!r}: {tile.height} units high beside panels of {height}")
         place = core.GridPos(h=tile.height, w=tile.width, x=left, y=top)
         yield attr.evolve(tile.panel, gridPos=place, id=number)
-        number, left, height = number + 1, left + tile.width, max(height, tile.height)
+        number, left, height = number + 1, left + tile.width, tile.height

@@ -27,7 +27,7 @@ def board(plan: Plan, make: Maker) -> Board:
             Row("Loss", _loss(make, watched)),
             Row("Changes", _changes(make)),
             *logs.row(plan.fleet),
-            Row("Error budgets", burns(plan, make, naming.ON_CALL), collapsed=True),
+            Row("Error budgets", burns(watched.objectives, make), collapsed=True),
             *watched.rest(),
         ),
         variables=logs.variables(plan.fleet),

@@ -50,6 +50,8 @@ class Watched:
     def __init__(self, plan: Plan, make: Maker, board: str) -> None:
         self._plan, self._make = plan, make
         self._left = {alert.name: alert for alert in plan.alerts if naming.dashboard(alert.sli) == board}
+        self.objectives = tuple(one for one in plan.objectives if naming.dashboard(one.sli) == board)
+        """Those whose alerts lead to the dashboard."""
 
     def tiles(self, *names: str, size: tuple[int, int] = (8, 8)) -> tuple[Tile, ...]:
         """Panels of these alerts, without those that the fleet has switched off."""
@@ -112,10 +114,11 @@ def _consequences(alert: Alert) -> str:
     return ", ".join(made) + (", under a further condition that its runbook names" if alert.where is not None else "")
 
 
-def burns(plan: Plan, make: Maker, board: str) -> tuple[Tile, ...]:
-    """How fast budgets are spent, over the windows of the alerts that page, for the objectives of a dashboard."""
-    mine = [one for one in plan.objectives if naming.dashboard(one.sli) == board]
-    shown = tuple(dict.fromkeys(name for one in mine for name in (one.sli, one.alert)))
+def burns(objectives: tuple[Objective, ...], make: Maker) -> tuple[Tile, ...]:
+    """How fast the budgets of objectives are spent, over the long windows of the alerts on it."""
+    if not objectives:
+        return ()
+    shown = tuple(dict.fromkeys(name for one in objectives for name in (one.sli, one.alert)))
     windows = {window: sorted(_level(tier) for tier in TIERS if tier.long == window) for window in _LONG}
     return tuple(
         make.graph(
@@ -127,7 +130,9 @@ def burns(plan: Plan, make: Maker, board: str) -> tuple[Tile, ...]:
                 size=(6, 8),
                 levels=tuple(levels),
             ),
-            Line(burn(window, mine), "{{sloth_slo}} {{nat_cluster}} {{nat}} {{subnet}} {{target}}{{destination}}"),
+            Line(
+                _burn(window, objectives), "{{sloth_slo}} {{nat_cluster}} {{nat}} {{subnet}} {{target}}{{destination}}"
+            ),
         )
         for window, levels in windows.items()
     )
@@ -137,7 +142,7 @@ def _level(tier: Tier) -> Level:
     return tier.factor, _TIERS[tier.action]
 
 
-def burn(window: str, objectives: list[Objective]) -> Query:
+def _burn(window: str, objectives: tuple[Objective, ...]) -> Query:
     """Burn rates of objectives over a window."""
     ids = "|".join(one.id.replace(".", "\\\\.") for one in objectives)
     ratio = series(naming.ERROR_RATIO[window], sloth_id=f"~{ids}")
