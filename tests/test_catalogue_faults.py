@@ -1,5 +1,6 @@
 """Failure modes and indicators: whole, and tied to alerts, objectives and runbooks."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from natobs.catalogue.metrics import agent, conntrack, probes
 from natobs.catalogue.promql import Scope
 from natobs.config.fleet import Fleet
 from natobs.errors import CatalogueError
+from natobs.generate import files
 from natobs.generate.rules.alerting import groups
 from natobs.generate.rules.model import Alerting
 from natobs.generate.runbooks import fragments
@@ -76,6 +78,17 @@ def test_every_indicator_has_metrics_an_alert_an_objective_or_a_reason_and_runbo
     assert bool(promised) != bool(sli.without_objective)
     for name in (*(alert.name for alert in named), *(objective.alert for objective in promised)):
         assert fragments.read(name)
+
+
+SHOWN = " ".join(text for path, text in files.dashboards(plan(Fleet())).items() if path.endswith(".json"))
+
+
+@pytest.mark.parametrize("sli", slis.ALL, ids=lambda sli: sli.id)
+def test_every_indicator_is_on_a_dashboard(sli: slis.Sli) -> None:
+    wanted = {metric.name for metric in sli.inputs}
+    wanted |= {value.recorded.name for value in values.ALL if crossref.metrics_read(value.series) & {*sli.inputs}}
+    assert [name for name in wanted if re.search(rf"\b{name}\b", SHOWN)]
+    assert not re.search(r"\bnatobs_nothing\b", SHOWN)
 
 
 def test_only_changes_have_no_objective() -> None:

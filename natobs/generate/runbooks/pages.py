@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from natobs.catalogue.alerting import Alert
 from natobs.catalogue.failure import Fault
 from natobs.catalogue.objectives import Objective
-from natobs.catalogue.promql import Query, Rendering
+from natobs.catalogue.promql import Query, Rendering, Scope
 from natobs.catalogue.values import Value
 from natobs.generate import markdown, words
 from natobs.generate.rules.model import expression
@@ -115,8 +115,9 @@ def _facts(*parts: list[str]) -> str:
 def _relations(name: str, silences: Iterable[str], context: Context, *, masked: bool) -> Iterator[str]:
     known = [other for other in silences if other in context.alerts or other in context.objectives]
     causes = context.silencing(name)
-    if causes:
-        yield f"Silenced by {_links(causes)} on the same NAT: work on those first.\n"
+    for place, wide in (("on the same NAT", False), ("in the same cluster", True)):
+        if sources := [cause for cause in causes if (context.alerts[cause].scope is Scope.CLUSTER) is wide]:
+            yield f"Silenced by {_links(sources)} {place}: work on those first.\n"
     if known:
         yield f"Silences {_links(known)}: its symptoms.\n"
     yield "Silent in maintenance.\n" if masked else "Maintenance does not silence it.\n"
