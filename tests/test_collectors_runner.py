@@ -68,6 +68,19 @@ def test_rounds_follow_one_another_on_one_thread() -> None:
     runner.stop()
 
 
+class Waiting(threading.Condition):
+    """Knows how many wait for it."""
+
+    now = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += 1  # under its lock
+        try:
+            return super().wait(timeout)
+        finally:
+            self.now -= 1
+
+
 def test_scrapers_that_come_during_a_round_share_it() -> None:
     started, go_on = threading.Event(), threading.Event()
 
@@ -75,14 +88,15 @@ def test_scrapers_that_come_during_a_round_share_it() -> None:
         started.set()
         assert go_on.wait(5)
 
-    collector = Scripted("slow", wait)
+    collector, waiting = Scripted("slow", wait), Waiting()
     runner = runner_of(collector)
+    runner._changed = waiting
     numbers: list[int] = []
     threads = [threading.Thread(target=lambda: numbers.append(runner.collect(5).number)) for _ in range(20)]
     for thread in threads:
         thread.start()
     assert started.wait(5)
-    time.sleep(0.05)
+    wait_until(lambda: waiting.now == 20)
     go_on.set()
     for thread in threads:
         thread.join(5)
@@ -100,13 +114,13 @@ def test_a_stuck_collector_is_left_behind_and_not_started_again() -> None:
     assert first.outcomes[0].gaps[0].reason == "timeout"
     assert first.outcomes[1].samples[0].value == 1
 
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     later = [runner.collect(5) for _ in range(5)]
     second = later[-1]
     assert second.outcomes[0].gaps[0].reason == "busy"
     assert second.outcomes[1].samples[0].value == 6
     assert stuck.runs == 1
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
 
     release.set()
     wait_until(lambda: not runner.stuck)

@@ -308,15 +308,15 @@ def test_a_reload_keeps_counters_of_targets_that_stay_and_a_wrong_one_changes_no
 
 
 def test_start_and_stop_leave_nothing_behind() -> None:
-    descriptors_before, threads_before = descriptors(), threading.active_count()
+    descriptors_before, threads_before = descriptors(), set(threading.enumerate())
     for _turn in range(3):
         service = ProbeService(FILE, kinds(script))
         service.start()
         service.reload(FILE)
         service.stop()
     ProbeService(FILE, kinds(script)).stop()  # never started
-    assert descriptors() == descriptors_before
-    assert threading.active_count() == threads_before
+    assert descriptors() <= descriptors_before  # fewer when garbage of earlier tests went meanwhile
+    assert set(threading.enumerate()) <= threads_before
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ class Watch:
 
     def __init__(self, lab: Lab) -> None:
         self.nat = lab.host("nat")
+        # Linux chooses source ports by chance: a datagram from one of an earlier flow would open no new one.
+        self.nat.run(["conntrack", "-D", "-p", "udp"], check=False)  # its status is 1 where there was none
         self._before = plan.read(self.nat)
 
     def look(self, expected: Counted | None = None) -> Counted:
