@@ -12,8 +12,10 @@ _INTRO = """Every alert of the generated rules. A page wakes somebody, a ticket 
 changes; info tells nobody, and may silence others. Declared maintenance silences nearly all; a runbook says where
 it does not. Thresholds are those of the default configuration unless a [fleet's file](fleet-config.md) changed them.
 
-Alerts that name a cause silence their symptoms on the same NAT, so that one trouble pages once. Alerts on
-[objectives](slos.md) are symptoms always. Each name leads to its [runbook](runbooks/README.md)."""
+Alerts that name a cause silence their symptoms on the same NAT, so that one trouble pages once: a page silences pages
+and tickets, a ticket tickets alone (NatDestinationFailing says below which pages it silences too), and nothing but
+maintenance silences a freeze. A page also silences the tickets of its indicator. Alerts on [objectives](slos.md) are
+symptoms always. Each name leads to its [runbook](runbooks/README.md)."""
 _SUBJECTS = {
     "table": "Translation table and ports",
     "host": "CPU and memory",

@@ -20,8 +20,8 @@ from natobs.generate.settings import Plan
 QUICK, STEP = 30, 5 * MINUTE
 """How often values and alerts are computed, and steps of windows, in seconds."""
 
-_SLICE_BAD = Recorded("slo:slice_bad:bool", naming.BAD.labels)
-_SLICE_ALL = Recorded("slo:slice_all:bool", naming.BAD.labels)
+SLICE_BAD = Recorded("slo:slice_bad:bool", naming.BAD.labels)
+SLICE_ALL = Recorded("slo:slice_all:bool", naming.BAD.labels)
 _JUST_UNDER_AN_HOUR = HOUR - 1
 """Twelve steps; Prometheus 2 counts both ends of a window, and a whole hour could hold thirteen."""
 _BY_COUNTS: dict[str, tuple[Recorded, Recorded]] = {
@@ -66,10 +66,10 @@ def _counts(objectives: tuple[Objective, ...]) -> Iterator[Recording]:
         labels = identity(objective) | {naming.SLI: objective.sli}
         bad, every = (query.unless(MAINTENANCE.series, Scope.NAT) for query in (objective.bad, objective.total))
         if objective.slices:
-            yield Recording(_SLICE_BAD.name, bad, labels)
-            yield Recording(_SLICE_ALL.name, every, labels)
-            bad = over("sum_over_time", series(_SLICE_BAD, sloth_id=objective.id), STEP)
-            every = over("sum_over_time", series(_SLICE_ALL, sloth_id=objective.id), STEP)
+            yield Recording(SLICE_BAD.name, bad, labels)
+            yield Recording(SLICE_ALL.name, every, labels)
+            bad = over("sum_over_time", series(SLICE_BAD, sloth_id=objective.id), STEP)
+            every = over("sum_over_time", series(SLICE_ALL, sloth_id=objective.id), STEP)
         yield Recording(naming.BAD.name, bad, labels)
         yield Recording(naming.TOTAL.name, every, labels)
 
