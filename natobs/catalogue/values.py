@@ -105,7 +105,7 @@ BUSY = _value(
     / count(Scope.NAT, total(Scope.NAT, rate(series(host.CPU_SECONDS), FIVE), "cpu")),
     "Share of all CPUs that is busy, time that the hypervisor took included, over five minutes",
 )
-_DEVICE = (*Scope.NAT.value, "device")
+_DEVICE = (Scope.NAT.mark, "device")
 LOAD = _value(
     "link_load:ratio",
     highest(
@@ -155,7 +155,7 @@ PACKETS = _value(
     ),
     "Packets received and sent by interfaces in five minutes",
 )
-_RESIDENCE = total((*Scope.NAT.value, "direction", "le"), rate(series(taps.RESIDENCE, "_bucket"), FIVE))
+_RESIDENCE = total(Scope.NAT, rate(series(taps.RESIDENCE, "_bucket"), FIVE), "direction", "le")
 ADDED = _value(
     "added_latency:seconds",
     pooled(
@@ -203,18 +203,20 @@ DELIVERED = _value(
     "Of the answers to probes that reached the NAT, the share that left it towards the private hosts",
 )
 _SOURCES = highest(
-    (*Scope.SUBNET.value, "source"),
+    Scope.SUBNET,
     call("label_replace", series(probes.SOURCE), '"source"', '"$1"', '"address"', '"(.+)"'),
+    "source",
 )
+_SIGHTINGS = total(Scope.NAT, increase(series(taps.SEEN, point="inside_in"), TWO), "source")
+_TAPPED = count(Scope.NAT, series(taps.LISTENING))
 ARRIVED = _value(
     "probe_arrived:increase2m",
     total(
         Scope.SUBNET,
-        total(Scope.NAT, increase(series(taps.SEEN, point="inside_in"), TWO), "source").by_one(
-            "*", _SOURCES, (*Scope.NAT.value, "source"), ("subnet",)
-        ),
+        # A host that no tap has ever seen has no series of its own there, and still none of its packets arrived.
+        _SOURCES.by_one("*", _SIGHTINGS, (Scope.NAT.mark, "source")).either((_SOURCES * 0).both(_TAPPED, Scope.NAT)),
     ),
-    "Packets of the subnet's probes that reached the NAT in two minutes",
+    "Packets of the subnet's probes that reached the NAT in two minutes; 0 where its taps never saw one",
     Scope.SUBNET,
 )
 DESTINATION = ("destination", "port", "proto")

@@ -13,7 +13,7 @@ from natobs.catalogue.alerting import Alert, Level
 from natobs.catalogue.metrics import network, probes
 from natobs.catalogue.naming import Action
 from natobs.catalogue.objectives import LEAST_FAILURES, Objective, service
-from natobs.catalogue.promql import Query, Rendering, Scope, call, highest, over, series
+from natobs.catalogue.promql import Query, Rendering, Scope, call, highest, over, pooled, series
 from natobs.catalogue.values import Value
 from natobs.config.fleet import Fleet, unknown_name
 from natobs.errors import ConfigError
@@ -114,7 +114,9 @@ def _alerts(fleet: Fleet) -> tuple[Alert, ...]:
         levels = tuple(_level(level, given[level.severity.value]) for level in known[name].levels)
         known[name] = replace(known[name], levels=levels)
     if fleet.public_addresses and (alert := known.get("NatPublicAddressUnexpected")) is not None:
-        known[alert.name] = replace(alert, value=alert.value.either(_foreign(fleet.public_addresses)))
+        known[alert.name] = replace(
+            alert, value=pooled(alert.scope, "min", expected=alert.value, reserved=_foreign(fleet.public_addresses))
+        )
     return tuple(known.values())
 
 

@@ -5,31 +5,26 @@ from natobs.catalogue.alerts.symptoms import BURNS, SYMPTOMS
 from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import firewall, network, nic, routing
 from natobs.catalogue.naming import MINUTE
-from natobs.catalogue.promql import Scope, highest, increase, lowest, over, series, total
+from natobs.catalogue.promql import Scope, highest, increase, over, series, total
 from natobs.catalogue.values import LOAD, LOST, PACKETS
 
 _FIVE, _TEN = 5 * MINUTE, 10 * MINUTE
 _DEVICE = ("device",)
+_BY_DEVICE = (Scope.NAT.mark, *_DEVICE)
 _ERRORS = pooled(
     Scope.NAT,
     "sum",
     receive=increase(series(network.RECEIVE_ERRORS), _FIVE),
     transmit=increase(series(network.TRANSMIT_ERRORS), _FIVE),
 )
-_ROLE = highest((*Scope.NAT.value, *_DEVICE), series(routing.DEVICE_ROLE))
+_ROLE = highest(Scope.NAT, series(routing.DEVICE_ROLE), *_DEVICE)
 
 ALERTS = (
     Alert(
         "NatLinkDown",
         "M5",
         Scope.NAT,
-        lowest(
-            Scope.NAT,
-            highest(Scope.NAT, over("max_over_time", series(network.UP), MINUTE), "device").both(
-                _ROLE, (*Scope.NAT.value, *_DEVICE)
-            ),
-            "device",
-        ),
+        highest(Scope.NAT, over("max_over_time", series(network.UP), MINUTE), *_DEVICE).both(_ROLE, _BY_DEVICE),
         "<",
         (page(1, 30),),
         "An interface of the NAT is down.",

@@ -105,15 +105,13 @@ ALERTS = (
         "NatTupleClashes",
         "M8",
         Scope.NAT,
-        _CLASHES,
+        _CLASHES.unless(SATURATION.series >= EXHAUSTED, Scope.NAT),
         ">",
         (ticket(10),),
         "New flows are dropped because the ports that were tried were taken.",
         "{nat} dropped {value} packets of new flows in 5 minutes although no destination is out of ports; "
         "masquerade with --random-fully avoids it.",
         silences=("NatPortAllocationBurn",),
-        where=SATURATION.series < EXHAUSTED,
-        rests_on=("census",),
     ),
     Alert(
         "NatChainsTooLong",

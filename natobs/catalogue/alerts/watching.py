@@ -9,7 +9,6 @@ from natobs.catalogue.promql import (
     NOW,
     Scope,
     call,
-    changes,
     count,
     highest,
     increase,
@@ -24,11 +23,16 @@ _FIVE, _FIFTEEN = 5 * MINUTE, 15 * MINUTE
 _AGENT_UP = series(UP, nat="~.+", subnet="")
 _PROBER_UP = series(UP, nat="~.+", subnet="~.+")
 _AGENTS = series(agent.BUILD, subnet="")
+_VANISHED = count(Scope.SUBNET, over("last_over_time", series(probes.ATTEMPTS), DAY)).unless(
+    count(Scope.SUBNET, series(probes.ATTEMPTS)), Scope.SUBNET
+)
+"""Probers of the last day that Prometheus does not scrape any more."""
 _PERIOD = PERIOD_DAYS * DAY
 _OLDEST = series(OLDEST_SAMPLE)
-_HISTORY = (NOW - _OLDEST / 1000).both(changes(_OLDEST, 3 * DAY) > 0, ("instance",))
+_HISTORY = NOW - (_OLDEST > over("min_over_time", _OLDEST, 3 * DAY))
 """How long back Prometheus remembers, in seconds, where it has forgotten something within three days; younger ones
-have just not lived long enough."""
+have just not lived long enough. A rise is looked for, no change: before its first sample Prometheus gives a time stamp
+far in the future."""
 
 ALERTS = (
     Alert(
@@ -89,10 +93,10 @@ ALERTS = (
         "NatProbesSilent",
         "M1",
         Scope.SUBNET,
-        total(Scope.SUBNET, increase(series(probes.ATTEMPTS), _FIVE)),
+        total(Scope.SUBNET, increase(series(probes.ATTEMPTS), _FIVE)).either(_VANISHED * 0),
         "<=",
         (ticket(0),),
-        "A prober has stopped probing.",
+        "A prober has stopped probing, or has vanished.",
         "The prober of {subnet} behind {nat} has made no attempt for 5 minutes.",
         rests_on=("probes",),
     ),

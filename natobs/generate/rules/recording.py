@@ -19,11 +19,14 @@ from natobs.generate.settings import Plan
 
 QUICK, STEP = 30, 5 * MINUTE
 """How often values and alerts are computed, and steps of windows, in seconds."""
+_WINDOWS = STEP // 2
+"""How often long windows are summed up. Prometheus looks back five minutes: of a series that is written every five, an
+alert would see nothing whenever the next value is a moment late, and begin to wait anew."""
 
 SLICE_BAD = Recorded("slo:slice_bad:bool", naming.BAD.labels)
 SLICE_ALL = Recorded("slo:slice_all:bool", naming.BAD.labels)
-_JUST_UNDER_AN_HOUR = HOUR - 1
-"""Twelve steps; Prometheus 2 counts both ends of a window, and a whole hour could hold thirteen."""
+_JUST_UNDER = 1
+"""Prometheus 2 counts both ends of a window: a whole hour could hold thirteen steps, five minutes six minutes."""
 _BY_COUNTS: dict[str, tuple[Recorded, Recorded]] = {
     **dict.fromkeys(("5m", "30m", "1h"), (naming.BAD, naming.TOTAL)),
     **dict.fromkeys(("2h", "6h", "1d"), (naming.BAD_STEP, naming.TOTAL_STEP)),
@@ -36,9 +39,10 @@ def groups(plan: Plan) -> Iterator[Group]:
     for name, interval, hourly in (("natobs-values", QUICK, False), ("natobs-hours", HOUR, True)):
         chosen = (value for value in plan.values if value.hourly is hourly)
         yield Group(name, interval, tuple(Recording(value.recorded.name, value.query) for value in chosen))
-    yield Group("natobs-slo-meta", STEP, tuple(_constants(plan.objectives)))
+    yield Group("natobs-slo-meta", MINUTE, tuple(_constants(plan.objectives)))
     yield Group("natobs-slo-counts", MINUTE, (*_counts(plan.objectives), *_ratios("5m", "30m", "1h"), _current()))
-    yield Group("natobs-slo-steps", STEP, (*_steps(), *_ratios("2h", "6h", "1d", "3d", "30d"), *_period()))
+    yield Group("natobs-slo-steps", STEP, tuple(_steps()))
+    yield Group("natobs-slo-windows", _WINDOWS, (*_ratios("2h", "6h", "1d", "3d", "30d"), *_period()))
     yield Group("natobs-slo-hours", HOUR, tuple(_hours()))
 
 
@@ -68,8 +72,8 @@ def _counts(objectives: tuple[Objective, ...]) -> Iterator[Recording]:
         if objective.slices:
             yield Recording(SLICE_BAD.name, bad, labels)
             yield Recording(SLICE_ALL.name, every, labels)
-            bad = over("sum_over_time", series(SLICE_BAD, sloth_id=objective.id), STEP)
-            every = over("sum_over_time", series(SLICE_ALL, sloth_id=objective.id), STEP)
+            bad = over("sum_over_time", series(SLICE_BAD, sloth_id=objective.id), STEP - _JUST_UNDER)
+            every = over("sum_over_time", series(SLICE_ALL, sloth_id=objective.id), STEP - _JUST_UNDER)
         yield Recording(naming.BAD.name, bad, labels)
         yield Recording(naming.TOTAL.name, every, labels)
 
@@ -81,7 +85,7 @@ def _steps() -> Iterator[Recording]:
 
 def _hours() -> Iterator[Recording]:
     for recorded, step in ((naming.BAD_HOUR, naming.BAD_STEP), (naming.TOTAL_HOUR, naming.TOTAL_STEP)):
-        yield Recording(recorded.name, over("sum_over_time", series(step), _JUST_UNDER_AN_HOUR))
+        yield Recording(recorded.name, over("sum_over_time", series(step), HOUR - _JUST_UNDER))
 
 
 def _ratios(*windows: str) -> Iterator[Recording]:
