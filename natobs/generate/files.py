@@ -17,6 +17,7 @@ from natobs.generate import (
     slo_reference,
 )
 from natobs.generate.alertmanager import files as alertmanager_files
+from natobs.generate.proofs import files as proof_files
 from natobs.generate.rules import files as rule_files
 from natobs.generate.runbooks import files as runbooks
 from natobs.generate.scraping import files as scraping
@@ -52,6 +53,7 @@ def dashboards(plan: Plan) -> Files:
 KINDS: Mapping[str, Callable[[Plan], Files]] = {
     "docs": docs,
     "rules": rule_files.files,
+    "tests": proof_files.files,
     "dashboards": dashboards,
     "alertmanager": alertmanager_files.files,
     "prometheus": scraping.prometheus,

@@ -10,10 +10,11 @@ from natobs.catalogue import alerts as alert_rows
 from natobs.catalogue import objectives as objective_rows
 from natobs.catalogue import values as value_rows
 from natobs.catalogue.alerting import Alert, Level
+from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import network, probes
 from natobs.catalogue.naming import Action
 from natobs.catalogue.objectives import LEAST_FAILURES, Objective, service
-from natobs.catalogue.promql import Query, Rendering, Scope, call, highest, over, pooled, series
+from natobs.catalogue.promql import Query, Rendering, Scope, call, highest, over, series
 from natobs.catalogue.values import Value
 from natobs.config.fleet import Fleet, unknown_name
 from natobs.errors import ConfigError

@@ -29,7 +29,7 @@ _VANISHED = count(Scope.SUBNET, over("last_over_time", series(probes.ATTEMPTS), 
 """Probers of the last day that Prometheus does not scrape any more."""
 _PERIOD = PERIOD_DAYS * DAY
 _OLDEST = series(OLDEST_SAMPLE)
-_HISTORY = NOW - (_OLDEST > over("min_over_time", _OLDEST, 3 * DAY))
+_HISTORY = lowest(("instance",), NOW - _OLDEST.compare(">", over("min_over_time", _OLDEST, 3 * DAY)))
 """How long back Prometheus remembers, in seconds, where it has forgotten something within three days; younger ones
 have just not lived long enough. A rise is looked for, no change: before its first sample Prometheus gives a time stamp
 far in the future."""
@@ -132,8 +132,9 @@ ALERTS = (
         "<",
         (ticket(1, HOUR),),
         "Prometheus forgets what error budgets are computed from.",
-        "Prometheus keeps only {value} of the 30 days that error budgets are computed over.",
+        "Prometheus ({instance}) keeps only {value} of the 30 days that error budgets are computed over.",
         unit="ratio",
+        extra=("instance",),
         masked=False,
         quiet="Prometheus keeps enough",
     ),

@@ -1,0 +1,11 @@
+"""How every alert comes about: one module a subject, as the alerts have them."""
+
+from natobs.generate.scenarios import changes, host, links, path, table, watching
+from natobs.generate.scenarios.model import Scenario
+
+ALL: dict[str, Scenario] = {
+    scenario.alert: scenario
+    for subject in (table, host, links, path, changes, watching)
+    for scenario in subject.SCENARIOS
+}
+"""By name of the alert."""

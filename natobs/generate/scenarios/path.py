@@ -1,0 +1,326 @@
+"""Scenarios of alerts on the way of packets."""
+
+from natobs.catalogue.metrics import accounting, agent, firewall, operations, probes, protocols, routing, taps
+from natobs.catalogue.naming import MINUTE
+from natobs.generate.scenarios.model import Feed, Scenario, Signal, Way, events, level, stamp
+from natobs.generate.scenarios.shapes import highest, lowest, mean, through, touched
+
+_TWO, _FIVE = 2 * MINUTE, 5 * MINUTE
+_PROBE = {"probe": "web", "kind": "tcp", "target": ""}
+_SOURCE = "10.21.{n}.5"
+_FEW, _MORE = 5, 5.2
+"""Attempts of which a share says nothing yet, and a few more."""
+
+
+def _attempts(value: float, number: float = 100, window: int = _TWO, **labels: str) -> tuple[Signal, ...]:
+    """So many attempts within a window, a share of which fails."""
+    return (
+        events(probes.ATTEMPTS, number, window, **_PROBE, **labels),
+        events(probes.FIRST_ATTEMPT_SUCCESS, number * (1 - value), window, **_PROBE, **labels),
+    )
+
+
+def _failing(number: float) -> Feed:
+    return lambda value: _attempts(value, number)
+
+
+def _reasons(window: int, **reasons: float) -> tuple[Signal, ...]:
+    return tuple(events(probes.FAILURES, number, window, **_PROBE, reason=reason) for reason, number in reasons.items())
+
+
+def _seen(**points: float) -> tuple[Signal, ...]:
+    """Packets of probes in two minutes, by point."""
+    return tuple(events(taps.SEEN, number, _TWO, source=_SOURCE, point=point) for point, number in points.items())
+
+
+def _passing(before: str, after: str, number: float = 100) -> Feed:
+    """A share of the packets that were seen at one point is seen at the next; at the others nothing is amiss."""
+    return lambda value: _seen(**{**dict.fromkeys(taps.POINTS, 90.0), before: number, after: number * value})
+
+
+def _arriving(value: float, packets: float) -> tuple[Signal, ...]:
+    """Probes, the address that they come from, and their packets at the NAT as long as all is well."""
+    return (
+        *_attempts(value),
+        level(probes.SOURCE, 1, address=_SOURCE),
+        level(taps.LISTENING, 1),
+        *_seen(inside_in=packets if value else 70, inside_out=70),
+    )
+
+
+def _never_seen(value: float) -> tuple[Signal, ...]:
+    return (*_attempts(value), level(probes.SOURCE, 1, address=_SOURCE), level(taps.LISTENING, 1))
+
+
+def _no_route(value: float) -> tuple[Signal, ...]:
+    return (*_arriving(value, 30), *_reasons(_TWO, no_route=value * 100, timeout=60))
+
+
+def _timing_out(value: float) -> tuple[Signal, ...]:
+    return (*_arriving(value, 30), *_reasons(_TWO, no_route=0, timeout=100))
+
+
+def _denied(attempts: float, answered: float, untracked: float, denied: float) -> tuple[Signal, ...]:
+    """TCP as accounting and the firewall count it, beside other protocols; in two minutes."""
+    return (
+        events(accounting.ATTEMPTS, attempts, _TWO, proto="tcp"),
+        events(accounting.ANSWERED, answered, _TWO, proto="tcp"),
+        events(accounting.UNTRACKED, untracked, _TWO, proto="tcp"),
+        *(events(metric, 500, _TWO, proto="udp") for metric in (accounting.ATTEMPTS, accounting.UNTRACKED)),
+        events(accounting.ANSWERED, 490, _TWO, proto="udp"),
+        events(firewall.DENIES, denied, _TWO, rule="no answers"),
+    )
+
+
+def _blocked(attempts: float, untracked: float, denied: float) -> Feed:
+    return lambda value: _denied(attempts, value * attempts, untracked, denied if value < 1 else 0)
+
+
+_NATS = 10
+
+
+def _fleet(failing: int, *more: Signal) -> tuple[Signal, ...]:
+    """Ten NATs of a cluster: so many of them fail, the others are at the very limit."""
+    found: list[Signal] = []
+    for number in range(_NATS):
+        place = {"nat": f"nat-{200 + number}", "instance": f"prober-{200 + number}:9651"}
+        found += _attempts(0.51 if number < failing else 0.5, **place)
+    return (*found, *more)
+
+
+def _in_maintenance(value: float) -> tuple[Signal, ...]:
+    """As many fail as it takes, but all but one of them are in maintenance."""
+    failing = round(value * _NATS)
+    return _fleet(
+        failing, *(stamp(operations.MAINTENANCE_UNTIL, 10**7, nat=f"nat-{199 + n}") for n in range(2, failing + 1))
+    )
+
+
+def _cluster_in_maintenance(value: float) -> tuple[Signal, ...]:
+    agents = [
+        level(agent.BUILD, 1, nat=f"nat-{200 + number}", version="0.1.0", python="3.11") for number in range(_NATS)
+    ]
+    return _fleet(round(value * _NATS), *agents, stamp(operations.CLUSTER_MAINTENANCE_UNTIL, 10**7))
+
+
+def _two_nats(value: float) -> tuple[Signal, ...]:
+    """One of two NATs fails."""
+    return tuple(signal for signal in _fleet(1 if value else 0) if signal.labels["nat"] in {"nat-200", "nat-201"})
+
+
+def _names(value: float, number: float = 100) -> tuple[Signal, ...]:
+    return (*_attempts(0, number, _FIVE), *_reasons(_FIVE, dns=value * number, timeout=40))
+
+
+def _towards(port: str, unanswered: float, number: float = 100, destination: str = "") -> tuple[Signal, ...]:
+    labels = {"destination": destination or f"198.51.100.{port}", "port": port, "proto": "tcp"}
+    return (
+        events(accounting.DESTINATION_ATTEMPTS, number, _FIVE, **labels),
+        events(accounting.DESTINATION_ANSWERED, number * (1 - unanswered), _FIVE, **labels),
+    )
+
+
+def _destinations(number: float, others: int = 2) -> Feed:
+    """One destination fails; others are at the very limit; what is no destination of its own fails altogether."""
+    return lambda value: (
+        *_towards("21", value, number),
+        *(signal for other in range(others) for signal in _towards(str(22 + other), 0.5)),
+        *_towards("", 0.99, destination="other"),
+    )
+
+
+def _resets(value: float, number: float = 100) -> tuple[Signal, ...]:
+    return (
+        events(accounting.RESETS, value * number * 0.75, _FIVE, direction="in"),
+        events(accounting.RESETS, value * number * 0.25, _FIVE, direction="out"),
+        events(accounting.ANSWERED, number, _FIVE, proto="tcp"),
+        events(accounting.ANSWERED, 700, _FIVE, proto="udp"),
+    )
+
+
+_BACK = 0.99 * 0.001
+"""The 99th percentile of a bucket from 0 to 1 ms."""
+_LOW, _HIGH = 0.001, 0.051
+"""Another bucket, in seconds."""
+
+
+def _slow_share(added: float) -> float:
+    """How many packets must be in the upper bucket for the 99th percentile of both ways to be a time."""
+    inside = (added - _BACK - _LOW) / (_HIGH - _LOW)
+    return 0.01 / (1 - inside)
+
+
+def _added(slow_share: float) -> float:
+    return _BACK + _LOW + (_HIGH - _LOW) * (1 - 0.01 / slow_share)
+
+
+def _residence(value: float) -> tuple[Signal, ...]:
+    """How long packets stay: answers 1 ms at most, requests longer for a share of them; 1000 in five minutes."""
+    slow = _slow_share(value)
+    buckets = {"out": {"0.001": 1 - slow, "0.051": 1, "+Inf": 1}, "back": {"0.001": 1, "0.051": 1, "+Inf": 1}}
+    return tuple(
+        Signal(taps.RESIDENCE, {"direction": direction, "le": le}, part="_bucket", events=share * 1000, window=_FIVE)
+        for direction, shares in buckets.items()
+        for le, share in shares.items()
+    )
+
+
+def _paired(value: float) -> tuple[Signal, ...]:
+    labels = {**_PROBE, "kind": "udp"}
+    return (
+        level(probes.ADDED_RTT, value, stat="median_low", **labels),
+        level(probes.ADDED_RTT, 0.3, stat="median_high", **labels),
+    )
+
+
+def _mtu(*states: str) -> dict[str, Feed]:
+    return {
+        state: lambda value, state=state: (  # type: ignore[misc]  # a default, to bind it
+            level(probes.PATH_MTU_STATE, value, **_PROBE, state=state),
+            level(probes.PATH_MTU_STATE, 1 - value, **_PROBE, state="clean"),
+            level(probes.PATH_MTU_STATE, 1, **_PROBE | {"probe": "wide"}, state="udp_only"),
+        )
+        for state in states
+    }
+
+
+SCENARIOS = (
+    Scenario(
+        "NatDefaultRouteMissing",
+        highest(30),
+        {
+            "one family": lambda value: (
+                level(routing.DEFAULT_ROUTE_PRESENT, value, family="ipv4"),
+                level(routing.DEFAULT_ROUTE_PRESENT, 1, family="ipv6"),
+            )
+        },
+        rest=1,
+        shows={"family": "ipv4"},
+        reach=30,
+    ),
+    Scenario(
+        "NatSubnetRouteMissing",
+        mean(_TWO),
+        {
+            "nothing arrives": lambda value: _arriving(value, 0),
+            "nothing ever arrived": _never_seen,
+            "the host has no route": _no_route,
+        },
+        guards={
+            "packets arrive": _timing_out,
+            "few attempts": lambda value: (*_arriving(value, 0)[2:], *_attempts(value, _FEW)),
+            "taps are off": lambda value: _never_seen(value)[:3],
+        },
+        apart=frozenset({"taps are off"}),
+        reach=_TWO,
+    ),
+    Scenario(
+        "NatReturnBlocked",
+        mean(_TWO),
+        {
+            "taps": _passing("outside_in", "inside_out"),
+            "taps, few packets": _passing("outside_in", "inside_out", _MORE),
+            "denied": _blocked(100, 0, 50.9),
+            "denied of those that were tracked": _blocked(120, 40, 40.8),
+            "denied, few attempts": _blocked(_MORE, 0, 3),
+        },
+        guards={
+            "few packets": _passing("outside_in", "inside_out", _FEW),
+            "half of it denied": _blocked(100, 0, 50),
+            "denied, very few attempts": _blocked(_FEW, 0, 5),
+        },
+        rest=1,
+        reach=_TWO,
+    ),
+    Scenario(
+        "NatForwardingBroken",
+        mean(_TWO),
+        {
+            "taps": _passing("inside_in", "outside_out"),
+            "taps, few packets": _passing("inside_in", "outside_out", _MORE),
+        },
+        guards={"few packets": _passing("inside_in", "outside_out", _FEW)},
+        rest=1,
+        reach=_TWO,
+    ),
+    Scenario(
+        "NatNoReturnTraffic",
+        mean(_TWO),
+        {
+            "taps": _passing("outside_out", "outside_in"),
+            "taps, few packets": _passing("outside_out", "outside_in", _MORE),
+        },
+        guards={"few packets": _passing("outside_out", "outside_in", _FEW)},
+        rest=1,
+        reach=_TWO,
+    ),
+    Scenario(
+        "NatProbeFailing",
+        mean(_TWO),
+        {"probes": _failing(100), "few probes": _failing(_MORE)},
+        guards={"very few probes": _failing(_FEW)},
+        reach=_TWO,
+    ),
+    Scenario(
+        "NatClusterFailing",
+        touched(_TWO),
+        {"half of ten": lambda value: _fleet(round(value * _NATS))},
+        guards={
+            "one of two": _two_nats,
+            "those that fail are in maintenance": _in_maintenance,
+            "the cluster is in maintenance": _cluster_in_maintenance,
+        },
+        good={"critical": 0.4},
+        reach=_TWO,
+    ),
+    Scenario(
+        "NatDnsFailing",
+        mean(_FIVE),
+        {"names": _names, "few probes": lambda value: _names(value, _MORE)},
+        guards={"very few probes": lambda value: _names(value, _FEW)},
+    ),
+    Scenario(
+        "NatDestinationFailing",
+        mean(_FIVE),
+        {"one of three": _destinations(100), "few flows": _destinations(20.4)},
+        guards={"very few flows": _destinations(20), "one of two": _destinations(100, 1)},
+        shows={"destination": "198.51.100.21", "port": "21", "proto": "tcp"},
+    ),
+    Scenario(
+        "NatPublicAddressUnexpected",
+        highest(MINUTE),
+        {
+            "one of two probes": lambda value: (
+                level(probes.ADDRESS_EXPECTED, value, **_PROBE),
+                level(probes.ADDRESS_EXPECTED, 1, **_PROBE | {"kind": "stun"}),
+            )
+        },
+        rest=1,
+        reach=MINUTE,
+    ),
+    Scenario("NatPathMtuBlackHole", lowest(_TWO), _mtu("black_hole"), reach=_TWO),
+    Scenario("NatPathMtuReduced", lowest(_TWO), _mtu("packet_too_big", "fragmented"), reach=_TWO),
+    Scenario(
+        "NatFragmentation",
+        mean(_FIVE),
+        {
+            "told": lambda value: (events(accounting.FRAGMENTATION, value, _FIVE),),
+            "failed": lambda value: (
+                events(protocols.IP_FRAGMENTATION_FAILURES, value, _FIVE),
+                events(accounting.FRAGMENTATION, 0, _FIVE),
+            ),
+        },
+    ),
+    Scenario(
+        "NatResets",
+        mean(_FIVE),
+        {"both directions": _resets, "few connections": lambda value: _resets(value, 20.4)},
+        guards={"very few connections": lambda value: _resets(value, 20)},
+    ),
+    Scenario(
+        "NatAddedLatency",
+        lowest(_FIVE),
+        {"pairs": _paired, "inside the NAT": Way(_residence, through(mean(_FIVE), _slow_share, _added))},
+        rest=0.0049,
+    ),
+)

@@ -1,0 +1,99 @@
+"""Scenarios of alerts on the translation table and on public ports."""
+
+from natobs.catalogue.metrics import conntrack, flows
+from natobs.catalogue.naming import HOUR, MINUTE
+from natobs.generate.scenarios.model import Feed, Scenario, Signal, burst, events, growing, level
+from natobs.generate.scenarios.shapes import forecast, highest, mean, once
+
+_FIVE = 5 * MINUTE
+_ENTRIES = 10_000
+_HALF_FULL = 0.52
+
+
+def _drops(reason: str, value: float) -> tuple[Signal, ...]:
+    """So many at once for this reason, while those for others go on."""
+    others = {"table_full", "tuple_clash", "chain_too_long"} - {reason}
+    return (
+        burst(conntrack.NEW_FLOW_DROPS, value, reason=reason),
+        *(growing(conntrack.NEW_FLOW_DROPS, 1, reason=other) for other in sorted(others)),
+    )
+
+
+def _saturated(ratio: float) -> tuple[Signal, ...]:
+    return (
+        level(flows.SATURATION, ratio, snat_ip="192.0.2.{n}", proto="tcp"),
+        level(flows.SATURATION, 0.11, snat_ip="192.0.2.{n}", proto="udp"),
+    )
+
+
+def _usage(limit: float) -> Feed:
+    return lambda value: (level(conntrack.ENTRIES, value * _ENTRIES), level(conntrack.LIMIT, limit))
+
+
+def _filling(base: float) -> Feed:
+    """Entries that would grow from a share of the limit to another within an hour; they stay when all is well."""
+
+    def feed(value: float) -> tuple[Signal, ...]:
+        growth = (value - base) * _ENTRIES / HOUR if value > _HALF_FULL else 0.0
+        entries = Signal(conntrack.ENTRIES, level=base * _ENTRIES, growth=growth, carries=True)
+        return (entries, level(conntrack.LIMIT, _ENTRIES))
+
+    return feed
+
+
+def _clashes(value: float, *more: Signal) -> tuple[Signal, ...]:
+    return (
+        events(conntrack.NEW_FLOW_DROPS, value, _FIVE, reason="tuple_clash"),
+        growing(conntrack.NEW_FLOW_DROPS, 1, reason="table_full"),
+        *more,
+    )
+
+
+SCENARIOS = (
+    Scenario("NatTableFull", once(_FIVE), {"drops": lambda value: _drops("table_full", value)}),
+    Scenario(
+        "NatConntrackUsage",
+        highest(_FIVE),
+        {"entries": _usage(_ENTRIES)},
+        guards={"a table without limit": _usage(0)},
+        rest=0.41,
+    ),
+    Scenario(
+        "NatConntrackFilling",
+        forecast(_HALF_FULL, 15 * MINUTE, HOUR),
+        {"growth": _filling(_HALF_FULL)},
+        guards={"growth of a small table": _filling(0.12)},
+        rest=_HALF_FULL,
+        good={"warning": 0.8},
+        reach=15 * MINUTE,
+    ),
+    Scenario(
+        "NatTableEvicting",
+        once(_FIVE),
+        {"evictions": lambda value: (burst(conntrack.EARLY_DROP, value),)},
+    ),
+    Scenario(
+        "NatPortsExhausted",
+        once(_FIVE),
+        {"clashes": lambda value: (*_drops("tuple_clash", value), *_saturated(0.8))},
+        guards={"ports are left": lambda value: (*_drops("tuple_clash", value), *_saturated(0.79))},
+    ),
+    Scenario("NatPortSaturation", highest(_FIVE), {"ports": _saturated}, rest=0.23),
+    Scenario(
+        "NatTupleClashes",
+        mean(_FIVE),
+        {
+            "ports are left": lambda value: _clashes(value, *_saturated(0.79)),
+            "no census": _clashes,
+        },
+        guards={"no ports are left": lambda value: _clashes(value, *_saturated(0.8))},
+    ),
+    Scenario("NatChainsTooLong", once(_FIVE), {"drops": lambda value: _drops("chain_too_long", value)}),
+    Scenario(
+        "NatCensusIncomplete",
+        highest(15 * MINUTE),
+        {"census": lambda value: (level(flows.COMPLETE, value),)},
+        rest=1,
+        reach=15 * MINUTE,
+    ),
+)
