@@ -117,9 +117,8 @@ def _plans(alert: Alert, scenario: Scenario) -> Iterator[_Planned]:
     for one in alert.levels:
         for name, way in _ways(scenario).items():
             number += 1
-            shape = way.shape or scenario.shape
-            what = f"{one.severity.value}, {name}"
-            yield what, Place(11, number, number + 10), way.feed, beyond(alert, one, scenario), shape, ()
+            what, seen = f"{one.severity.value}, {name}", way.shape or scenario.shape
+            yield what, Place(11, number, number + 10), way.feed, beyond(alert, one, scenario), seen, ()
     for index, one in enumerate(alert.levels):
         value = edge(alert, one, scenario)
         yield f"just not {one.severity.value}", Place(11, 41 + index, 51 + index), first.feed, value, scenario.shape, ()

@@ -28,15 +28,15 @@ def samples(clock: Clock, well: Signal | None, broken: Signal | None) -> str:
         well: the series while all is well; None where there is none.
         broken: the same with the fault.
     """
-    counts = (clock.begins, clock.ends - clock.begins, clock.samples - clock.ends)
-    if well == broken:
-        counts, states = (clock.samples,), [well]
-    else:
-        states = [well, broken, well]
+    spans = [
+        (well, clock.begins),
+        (broken, clock.ends - clock.begins),
+        (well, clock.samples - clock.ends),
+    ]
     parts: list[str] = []
     latest: float | None = None
     before: Signal | None = None
-    for signal, count in zip(states, counts, strict=True):
+    for signal, count in spans if well != broken else [(well, clock.samples)]:
         if signal is None:
             parts.append(f"{BLANK}x{count}" if before is None else f"{STALE} {BLANK}x{count - 1}")
         else:

@@ -5,7 +5,7 @@ here once more, in Python; no expression is read.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from natobs.catalogue.alerting import Alert, Unit
@@ -83,7 +83,7 @@ def _series(tried: list[Case], time: Clock) -> Iterator[dict[str, str]]:
         yield {"series": series, "values": values}
 
 
-def _named(case: Case, signals: "list[Signal] | tuple[Signal, ...]") -> dict[str, Signal]:
+def _named(case: Case, signals: Sequence[Signal]) -> dict[str, Signal]:
     found = {}
     for signal in signals:
         own = case.numbered(signal.labels)
@@ -106,7 +106,7 @@ def _expected(
         for value, now in zip(values, active, strict=True):
             latest = value if now and value is not None else latest
             shown.append(latest)
-        labels = case.place.shown(alert.scope) | case.numbered(scenario.shows) | rule.labels
+        labels = case.place.shown(alert.scope) | case.numbered(scenario.shows) | dict(rule.labels)
         yield Expected(labels, rule, fires(active, time.step, level.hold, alert.keep), shown)
 
 

@@ -3,9 +3,6 @@
 from natobs.generate.scenarios import changes, host, links, path, table, watching
 from natobs.generate.scenarios.model import Scenario
 
-ALL: dict[str, Scenario] = {
-    scenario.alert: scenario
-    for subject in (table, host, links, path, changes, watching)
-    for scenario in subject.SCENARIOS
-}
+SUBJECTS = (table, host, links, path, changes, watching)
+ALL: dict[str, Scenario] = {scenario.alert: scenario for subject in SUBJECTS for scenario in subject.SCENARIOS}
 """By name of the alert."""

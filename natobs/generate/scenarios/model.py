@@ -59,8 +59,8 @@ class Signal:
         part: of a histogram.
         prober: whether a prober exports it, which has a subnet; agents have none.
         level: value of a gauge; where a counter starts.
-        growth: increase a second of a counter, or of a gauge that grows.
-        events: increase within ``window`` seconds, however much time is scaled.
+        growth: increase a second of a counter.
+        events: increase within ``window`` seconds of a counter, or of a gauge that grows, however much time is scaled.
         window: of ``events``.
         burst: increase at the first sample of a state.
         stamp: whether the level is a time.

@@ -84,7 +84,7 @@ def _fleet(failing: int, *more: Signal) -> tuple[Signal, ...]:
     found: list[Signal] = []
     for number in range(_NATS):
         place = {"nat": f"nat-{200 + number}", "instance": f"prober-{200 + number}:9651"}
-        found += _attempts(0.51 if number < failing else 0.5, **place)
+        found += _attempts(0.51 if number < failing else 0.5, 100, _TWO, **place)
     return (*found, *more)
 
 
@@ -157,11 +157,10 @@ def _added(slow_share: float) -> float:
 def _residence(value: float) -> tuple[Signal, ...]:
     """How long packets stay: answers 1 ms at most, requests longer for a share of them; 1000 in five minutes."""
     slow = _slow_share(value)
-    buckets = {"out": {"0.001": 1 - slow, "0.051": 1, "+Inf": 1}, "back": {"0.001": 1, "0.051": 1, "+Inf": 1}}
     return tuple(
         Signal(taps.RESIDENCE, {"direction": direction, "le": le}, part="_bucket", events=share * 1000, window=_FIVE)
-        for direction, shares in buckets.items()
-        for le, share in shares.items()
+        for direction, quick in (("out", 1 - slow), ("back", 1.0))
+        for le, share in (("0.001", quick), ("0.051", 1.0), ("+Inf", 1.0))
     )
 
 

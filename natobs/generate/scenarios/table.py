@@ -34,8 +34,8 @@ def _filling(base: float) -> Feed:
     """Entries that would grow from a share of the limit to another within an hour; they stay when all is well."""
 
     def feed(value: float) -> tuple[Signal, ...]:
-        growth = (value - base) * _ENTRIES / HOUR if value > _HALF_FULL else 0.0
-        entries = Signal(conntrack.ENTRIES, level=base * _ENTRIES, growth=growth, carries=True)
+        hourly = (value - base) * _ENTRIES if value > _HALF_FULL else 0.0
+        entries = Signal(conntrack.ENTRIES, level=base * _ENTRIES, events=hourly, window=HOUR, carries=True)
         return (entries, level(conntrack.LIMIT, _ENTRIES))
 
     return feed

@@ -1,0 +1,32 @@
+"""promtool, run on generated files."""
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PATH = f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+def program(name: str) -> str:
+    """Where a program is; the error says how it comes there."""
+    found = shutil.which(name, path=PATH)
+    assert found, f"{name} is missing: make programs"
+    return found
+
+
+def promtool(*words: str | Path) -> tuple[int, str]:
+    """Run it; gives the exit status and all that it said."""
+    done = subprocess.run(
+        [program("promtool"), *map(str, words)], capture_output=True, text=True, check=False, timeout=600
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def unit_tests(files: list[Path]) -> dict[str, str]:
+    """Run test files two at a time; gives what those said that failed, by name."""
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = dict(zip(files, pool.map(lambda file: promtool("test", "rules", file), files), strict=True))
+    return {file.name: output for file, (status, output) in outcomes.items() if status}
