@@ -113,8 +113,11 @@ def split(line: str) -> Iterator[tuple[str, ...]]:
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&")
     lexer.whitespace_split = True
     words: list[str] = []
-    for word in (*lexer, ";"):
-        if set(word) <= set("|;&"):
+    given = iter((*lexer, ";"))
+    for word in given:
+        if word == ">":
+            next(given)  # the file
+        elif set(word) <= set("|;&"):
             if words:
                 yield tuple(words[1:] if words[0] == "sudo" else words)
             words = []

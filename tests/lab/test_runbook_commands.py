@@ -19,6 +19,7 @@ NOT_TYPED = {
     "conntrack -F": "what runbooks warn of, with the next ones",
     "nft flush ruleset": "",
     "ip link set dev eth0 down": "",
+    "nft delete rule inet filter forward handle 12": "an example of a handle",
     "ip -6": "names an option, in a sentence",
     "tc qdisc replace dev eth0 root fq_codel": "not every kernel that builds labs has it",
 }

@@ -1,0 +1,157 @@
+"""What runbooks say of a fault's output, and of what ends it, is so on a NAT that has the fault."""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from natobs.lab import topology, traffic
+from natobs.lab.faults import facts
+from natobs.lab.faults.ports import PORT
+from natobs.lab.faults.registry import find
+from natobs.lab.lab import Host, Lab
+from natobs.lab.servers import HTTP_PORTS
+from tests.lab.test_faults import LARGE
+from tests.runbook_commands import commands
+from tests.test_runbooks import WRITTEN
+
+pytestmark = pytest.mark.lab
+
+SERVER = "198.51.100.1"
+OTHER = next(port for port in HTTP_PORTS if port != PORT)
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3]))"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab(topology.two_armed("findings")) as built:
+        traffic.start_servers(built)
+        yield built
+
+
+@pytest.fixture
+def nat(lab: Lab) -> Iterator[Host]:
+    """The NAT, whose rules are put back afterwards."""
+    host = lab.host("nat")
+    saved = host.run(["nft", "list", "ruleset"]).stdout
+    yield host
+    host.run(["nft", "-f", "-"], stdin=f"flush ruleset\n{saved}")
+
+
+def type_from(page: str, host: Host, line: str) -> str:
+    """Type a command that a runbook names, and give its output."""
+    words = tuple(shlex.split(line))
+    assert words in set(commands(WRITTEN[page])), f"{page} does not say {line}"
+    argv = host.python(*words) if words[0] == "natobs" else list(words)
+    return host.run(argv, check=False).stdout
+
+
+def connects(lab: Lab, port: int, seconds: float = 0.5) -> bool:
+    """Whether the first client reaches a port of the first server."""
+    argv = [sys.executable, "-c", CONNECT, SERVER, str(port), str(seconds)]
+    return lab.host("client1").run(argv, check=False).returncode == 0
+
+
+def drops(host: Host) -> tuple[int, int]:
+    """What ``conntrack -S`` calls ``drop`` and ``insert_failed``."""
+    counted = facts.conntrack(host)
+    return counted["drop"], counted["insert_failed"]
+
+
+def test_a_full_table_drops_and_does_not_fail_to_insert_and_the_census_names_who_fills_it(lab: Lab, nat: Host) -> None:
+    with find("table-full")(lab):
+        before = drops(nat)
+        assert not connects(lab, 443)
+        after = drops(nat)
+        assert after[0] > before[0]
+        assert after[1] == before[1]
+        entries = int(type_from("F1", nat, "conntrack -C"))
+        assert entries >= 0.95 * facts.limit(nat)
+        ranking = type_from("F1", nat, "natobs census --by host --top 20")
+        first = next(line for line in ranking.splitlines() if line.startswith("10."))
+        assert float(first.split()[2].rstrip("%")) > 33.0  # "one host with a third of all flows"
+    assert connects(lab, 443, 2.0)
+
+
+def test_exhausted_ports_show_in_the_census_and_another_address_for_each_flow_ends_it(lab: Lab, nat: Host) -> None:
+    with find("ports-exhausted")(lab):
+        before = drops(nat)
+        assert not connects(lab, PORT)
+        assert connects(lab, OTHER)
+        risen = [new - old for new, old in zip(drops(nat), before, strict=True)]
+        assert risen[0] == risen[1] > 0
+        ranking = type_from("F9", nat, "natobs census --by tuple --top 10").splitlines()
+        fullest = next(line.split() for line in ranking if line.startswith("203.0.113."))
+        assert fullest[2:4] == [SERVER, str(PORT)]
+        assert fullest[-1] == "default"
+        assert float(fullest[fullest.index("%") - 1]) >= 80.0
+        type_from("F9", nat, "ip address add 203.0.113.11/32 dev eth0")
+        rule = "nft insert rule ip nat postrouting oifname eth0 snat to numgen inc mod 2 map"
+        type_from("F9", nat, f"{rule} '{{ 0 : 203.0.113.10, 1 : 203.0.113.11 }}' fully-random")
+        assert all(
+            connects(lab, PORT, 2.5) for _ in range(4)
+        )  # a SYN that met the full address is sent again after 1 s
+    nat.run(shlex.split("ip address del 203.0.113.11/32 dev eth0"))
+
+
+def test_clashes_are_below_eighty_per_cent(lab: Lab, nat: Host) -> None:
+    with find("tuple-clashes")(lab):
+        before = drops(nat)
+        deadline = time.monotonic() + 15.0
+        while drops(nat) == before and time.monotonic() < deadline:
+            time.sleep(0.2)
+        risen = [new - old for new, old in zip(drops(nat), before, strict=True)]
+        assert risen[0] == risen[1] > 0
+        fullest = type_from("NatTupleClashes", nat, "natobs census --by tuple --top 5").splitlines()
+        share = max(float(line.split(" %")[0].split()[-1]) for line in fullest if " %" in line)
+        assert 40.0 < share < 80.0
+
+
+def test_clients_with_the_same_ports_lose_flows_and_none_with_random_ports(lab: Lab, nat: Host) -> None:
+    lost = []
+    for rule in ("", "nft insert rule ip nat postrouting oifname eth0 masquerade fully-random"):
+        if rule:
+            type_from("NatTupleClashes", nat, rule)
+        nat.run(["conntrack", "-F"])
+        before = drops(nat)
+        for name in ("client1", "client3"):
+            traffic.udp_flows(lab.host(name), SERVER, 9, count=15_000, first_port=20_000)
+        lost.append(drops(nat)[0] - before[0])
+    nat.run(["conntrack", "-F"])
+    assert lost[0] > 0
+    assert lost[1] == 0
+
+
+def test_an_edited_rule_shows_in_the_counters_and_letting_answers_through_ends_it(lab: Lab, nat: Host) -> None:
+    with find("established-rule-missing")(lab):
+        assert not connects(lab, 443)
+        listed = type_from("F6", nat, "nft -a list ruleset")
+        denies = next(line for line in listed.splitlines() if "lab: deny" in line)
+        assert "counter packets 0 " not in denies
+        type_from("F6", nat, "nft insert rule inet filter forward ct state established,related accept")
+        assert connects(lab, 443, 2.0)
+
+
+def test_a_rule_too_many_is_not_overruled_from_another_chain(lab: Lab, nat: Host) -> None:
+    with find("return-blocked")(lab):
+        type_from("F6", nat, "nft insert rule inet filter forward ct state established,related accept")
+        assert not connects(lab, 443)
+        listed = type_from("F6", nat, "nft -a list ruleset")
+        assert "hook forward" in listed
+        handle = next(line for line in listed.splitlines() if "ct direction reply" in line).rpartition(" ")[2]
+        nat.run(["nft", "delete", "rule", "inet", "lab_blocked", "forward", "handle", handle])
+        assert connects(lab, 443, 2.0)
+
+
+def test_large_transfers_hang_in_a_black_hole_and_clamping_ends_that(lab: Lab, nat: Host) -> None:
+    large = [sys.executable, "-c", LARGE, SERVER]
+    client = lab.host("client1")
+    with find("mtu-black-hole")(lab):
+        assert connects(lab, 443)  # handshakes succeed
+        assert client.run(large, check=False).returncode != 0
+        said = type_from("F8", client, "natobs probe once pmtu://198.51.100.1:443")
+        assert "good" not in said.split()
+        type_from("F8", nat, "nft insert rule inet filter forward tcp flags syn tcp option maxseg size set rt mtu")
+        client.run(large)
