@@ -15,7 +15,7 @@ SOURCES := $(PYTHON_BIN) requirements/build.txt pyproject.toml natobs/__init__.p
 # Debian keeps ip, nft and conntrack where an ordinary user's PATH does not look; .tools holds what scripts/programs.sh fetched.
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
 
-.PHONY: help up down test check lint format bench bench-flows bench-probes bench-added lab generate lock clean programs
+.PHONY: help up down test check lint format bench bench-flows bench-probes bench-added lab gameday soak generate lock clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ bench-added: programs $(DEV) ## Compare the time that the NAT adds, as natobs sa
 
 lab: programs $(DEV) ## Build a NAT in network namespaces, with traffic and the agent; ends with Ctrl-C.
 	@$(VENV)/bin/natobs lab demo
+
+gameday: programs $(DEV) ## Break a NAT in every way and see what reaches the pager, an hour; ARGS=--quick in ten minutes.
+	@$(VENV)/bin/natobs lab gameday --html gameday.html $(ARGS)
+
+soak: programs $(DEV) ## Ordinary noise for a quarter of an hour, of which nobody must be told.
+	@$(VENV)/bin/natobs lab soak $(ARGS)
 
 generate: $(DEV) ## Write the files that follow from the catalogue.
 	@$(VENV)/bin/natobs generate all

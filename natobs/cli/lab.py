@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from natobs.cli.lab_fault import fault
+from natobs.cli.lab_gameday import gameday, soak
 from natobs.cli.lab_stack import DEFAULT_NAME, named, stack_up
 from natobs.lab import inventory, launch, state, sweep, traffic
 from natobs.lab.faults import journal
@@ -33,7 +34,8 @@ def command() -> None:
     """
 
 
-command.add_command(fault)
+for _each in (fault, gameday, soak):
+    command.add_command(_each)
 
 
 def _shape(function: Callable[..., None]) -> Callable[..., None]:

@@ -32,6 +32,8 @@ PACKAGES = {
     "curl": "curl",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-node-exporter": "prometheus-node-exporter",
+    "tc": "iproute2",
 }
 """Debian package of each program; everything else that the lab runs belongs to ``iptables``."""
 

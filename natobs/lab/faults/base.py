@@ -51,6 +51,9 @@ class Fault(ABC):
     programs: ClassVar[tuple[str, ...]] = ()
     """What it needs beyond what every lab needs."""
 
+    scrape_seconds = 1.0
+    """How often somebody looks at the lab; a fault that wants to be seen in the making waits for it."""
+
     def __init__(self, lab: Lab) -> None:
         if lab.topology.nat.arms not in self.arms:
             raise LabError(f"{self.name} cannot happen on a NAT with {lab.topology.nat.arms} interfaces")

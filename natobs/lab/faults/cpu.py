@@ -19,14 +19,19 @@ _LOOK_SECONDS = 1.0
 _DISCARD = 9
 
 
+def refuse_busy(what: str) -> None:
+    """Raise a LabError, which says what would prove nothing now, when this machine is busy."""
+    busy = psutil.cpu_percent(_LOOK_SECONDS)
+    if busy > BUSY_PERCENT:
+        raise LabError(f"this machine is busy already ({busy:.0f} %): {what} would prove nothing; try later")
+
+
 class _Saturation(Fault):
     mode = "F2"
 
     def check(self) -> None:
         """Refuse a machine that is busy already."""
-        busy = psutil.cpu_percent(_LOOK_SECONDS)
-        if busy > BUSY_PERCENT:
-            raise LabError(f"this machine is busy already ({busy:.0f} %): {self.name} would prove nothing; try later")
+        refuse_busy(self.name)
 
     def evidence(self) -> Evidence:
         return facts.cpu()

@@ -1,12 +1,14 @@
 """What is done to a NAT on purpose, and said so: a restart that was announced, and scaling that flaps."""
 
 import time
-from typing import ClassVar
 
 from natobs.errors import LabError
 from natobs.lab.faults import agents
 from natobs.lab.faults.base import Evidence, Fault
 from natobs.lab.faults.restart import Restart
+
+_AHEAD_SECONDS = 3.0
+"""Beyond two scrapes: what is declared must have been seen, and passed on by Prometheus' rules."""
 
 
 class _Declared(Fault):
@@ -32,15 +34,13 @@ class MaintenanceRestart(_Declared):
     title = "Restart in declared maintenance"
     sentence = "Maintenance of the NAT is declared; some seconds later it restarts and loses its state."
     programs = Restart.programs
-    ahead_seconds: ClassVar[float] = 5.0
-    """From the declaration to the restart: two scrapes, so that Prometheus has seen it."""
 
     def act(self) -> None:
         config = self._config()
         maintain = self.nat.python("natobs", "maintenance")
         start, stop = ("start", "--for", "1h", "--reason", "a restart", *config), ("stop", *config)
         self.change("nat", (*maintain, *start), (*maintain, *stop))
-        time.sleep(self.ahead_seconds)
+        time.sleep(_AHEAD_SECONDS + 2 * self.scrape_seconds)
         self.part(Restart(self.lab))
 
     def evidence(self) -> Evidence:

@@ -44,6 +44,9 @@ ALL: tuple[type[Fault], ...] = (
     ScalingFlaps,
 )
 
+APART: tuple[type[Fault], ...] = (TableFull, PortsExhausted, ReturnBlocked, SubnetRouteMissing, ThirdPartyDown)
+"""For a client all of these are connections that fail; whoever is paged must be told which it is."""
+
 
 def find(name: str) -> type[Fault]:
     """Find a fault by name.

@@ -1,0 +1,137 @@
+"""``natobs lab gameday`` and ``natobs lab soak``: what reaches the pager when a NAT breaks, and when it does not."""
+
+import json
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from natobs.cli.main import EXIT_BAD
+from natobs.errors import LabError
+from natobs.lab.faults.registry import ALL, APART, find
+from natobs.lab.gameday.model import Outcome
+from natobs.lab.topology import TOPOLOGIES
+
+_scale = click.option(
+    "--time-scale",
+    type=click.FloatRange(1, 300),
+    default=15.0,
+    show_default=True,
+    help="Divide all durations of rules and intervals.",
+)
+_topology = click.option(
+    "--topology", type=click.Choice(list(TOPOLOGIES)), default="two-armed", show_default=True, help="Of each NAT."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_any_load = click.option(
+    "--any-load", is_flag=True, help="A busy machine will do: what that makes fire is set apart and does not count."
+)
+_HELP = """Break a NAT in every way, and see what reaches the pager.
+
+Each FAULT gets a fresh lab with agents, probers, Prometheus, Alertmanager and
+the rules of natobs, where it must raise exactly its alert, and nothing when it
+is healed. Without FAULT all of them are played, which takes about two minutes
+each. Progress goes to standard error. The exit status is 1 when an alert is
+missing, or one came that nobody expected.
+"""
+
+
+@click.command(help=_HELP, epilog="Example: natobs lab gameday table-full ports-exhausted --html gameday.html")
+@click.argument("fault", nargs=-1)
+@click.option("--quick", is_flag=True, help=f"Only {', '.join(one.name for one in APART)}: alike for a client.")
+@_topology
+@_scale
+@_any_load
+@_json
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a report with pictures, too.")
+def gameday(  # noqa: PLR0913  one argument for each option
+    fault: tuple[str, ...],
+    topology: str,
+    time_scale: float,
+    html: Path | None,
+    *,
+    quick: bool,
+    any_load: bool,
+    as_json: bool,
+) -> None:
+    """Break a NAT in every way, and see what reaches the pager."""
+    from natobs.lab.gameday import report  # noqa: PLC0415  only these commands need it
+    from natobs.lab.gameday.day import Play  # noqa: PLC0415
+    from natobs.lab.gameday.setting import Setting  # noqa: PLC0415
+
+    if quick and fault:
+        raise click.UsageError("either --quick or names of faults")
+    kinds = [find(name) for name in fault] or list(APART if quick else ALL)
+    arms = TOPOLOGIES[topology]("any").nat.arms
+    setting = Setting(TOPOLOGIES[topology], topology, time_scale, any_load=any_load)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: like Ctrl-C
+    outcomes, failed = [], []
+    for number, kind in enumerate((kind for kind in kinds if arms in kind.arms), 1):
+        _progress(f"{number} of {len(kinds)}: {kind.title}")
+        try:
+            outcomes.append(Play(kind, setting, _progress).outcome())
+        except LabError as error:
+            failed.append(kind.name)
+            _progress(f"{kind.name} could not be played: {error}")
+        else:
+            _progress(f"{kind.name}: {'as it must be' if outcomes[-1].passed else 'NOT as it must be'}")
+        if html is not None:
+            html.write_text(report.page(outcomes), "utf-8")
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(outcomes)).decode())
+    else:
+        _show(outcomes)
+    sys.exit(EXIT_BAD if failed or not all(outcome.passed for outcome in outcomes) else 0)
+
+
+@click.command(epilog="Example: natobs lab soak --minutes 15")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), default=15.0, show_default=True, help="How long."
+)
+@_topology
+@_scale
+@_any_load
+@_json
+def soak(minutes: float, topology: str, time_scale: float, *, any_load: bool, as_json: bool) -> None:
+    """Make ordinary noise, of which nobody must be told.
+
+    Bursts of connections, short spikes of CPU, single lost packets, a refused
+    destination. The exit status is 1 when anything reached the pager.
+    """
+    from natobs.lab.gameday.day import ABOUT_CPU  # noqa: PLC0415  only these commands need it
+    from natobs.lab.gameday.setting import Setting  # noqa: PLC0415
+    from natobs.lab.gameday.soak import soak as soaking  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: like Ctrl-C
+    setting = Setting(TOPOLOGIES[topology], topology, time_scale)
+    told = soaking(minutes * 60, setting, _progress, rng=random.Random())  # noqa: S311  noise, not secrets
+    told = [one for one in told if not (any_load and one.alert in ABOUT_CPU)]
+    if as_json:
+        click.echo(json.dumps([msgspec.to_builtins(one) for one in told], indent=2))
+    else:
+        for one in told:
+            click.echo(f"{one.alert} ({one.action}) after {one.seconds:.0f} s: {one.labels}")
+        click.echo(f"{minutes:g} minutes of noise, {len(told)} alerts told")
+    sys.exit(EXIT_BAD if told else 0)
+
+
+def _progress(line: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
+
+
+def _show(outcomes: list[Outcome]) -> None:
+    from rich.console import Console  # noqa: PLC0415  only where a person reads
+    from rich.table import Table  # noqa: PLC0415
+
+    from natobs.lab.gameday import report  # noqa: PLC0415  only these commands need it
+
+    table = Table(*report.HEADER)
+    for row in report.rows(outcomes):
+        table.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+    console.print(report.summary(outcomes), highlight=False)
