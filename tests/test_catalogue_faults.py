@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 
 from natobs.catalogue import alerts, crossref, faults, objectives, slis, values
+from natobs.catalogue.alerting import Alert
 from natobs.catalogue.failure import PLACES, Apart, Fault
 from natobs.catalogue.metrics import agent, conntrack, probes
 from natobs.catalogue.promql import Scope
 from natobs.config.fleet import Fleet
 from natobs.errors import CatalogueError
 from natobs.generate import files
+from natobs.generate.proofs import files as proofs
 from natobs.generate.rules.alerting import groups
 from natobs.generate.rules.model import Alerting
 from natobs.generate.runbooks import fragments
@@ -89,6 +91,15 @@ def test_every_indicator_is_on_a_dashboard(sli: slis.Sli) -> None:
     wanted |= {value.recorded.name for value in values.ALL if crossref.metrics_read(value.series) & {*sli.inputs}}
     assert [name for name in wanted if re.search(rf"\b{name}\b", SHOWN)]
     assert not re.search(r"\bnatobs_nothing\b", SHOWN)
+
+
+PROVEN = " ".join(text for path, text in proofs.files(plan(Fleet())).items())
+
+
+@pytest.mark.parametrize("alert", alerts.ALL, ids=lambda alert: alert.name)
+def test_every_alert_has_a_test_for_promtool(alert: Alert) -> None:
+    assert re.search(rf"alertname: {alert.name}\b", PROVEN)
+    assert "alertname: NatNothing" not in PROVEN
 
 
 def test_only_changes_have_no_objective() -> None:
