@@ -155,3 +155,19 @@ def test_large_transfers_hang_in_a_black_hole_and_clamping_ends_that(lab: Lab, n
         assert "good" not in said.split()
         type_from("F8", nat, "nft insert rule inet filter forward tcp flags syn tcp option maxseg size set rt mtu")
         client.run(large)
+
+
+def test_translations_survive_a_lost_carrier_and_no_interface_that_is_switched_off(lab: Lab, nat: Host) -> None:
+    internet = lab.host("internet")
+    with traffic.tcp_flows(lab.host("client1"), SERVER, 7, count=5):
+        internet.run(shlex.split("ip link set dev eth0 down"))
+        state = type_from("NatLinkDown", nat, "ip link show dev eth0")
+        assert "NO-CARRIER" in state
+        assert ",UP>" in state
+        assert int(nat.run(["conntrack", "-C"]).stdout) >= 5
+        internet.run(shlex.split("ip link set dev eth0 up"))
+        nat.run(shlex.split("ip link set dev eth0 down"))
+        assert ",UP" not in type_from("NatLinkDown", nat, "ip link show dev eth0")
+        assert nat.run(["conntrack", "-L", "-p", "tcp"]).stdout == ""
+    nat.run(shlex.split("ip link set dev eth0 up"))
+    nat.run(shlex.split("ip route add default via 203.0.113.1 dev eth0"))
