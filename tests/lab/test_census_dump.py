@@ -166,6 +166,19 @@ def test_accounting_and_timestamps_change_nothing(lab_factory: LabFactory) -> No
     assert found.figures.totals.flows >= 65
 
 
+def test_a_table_at_its_limit_is_counted_to_the_last(lab_factory: LabFactory) -> None:
+    lab = lab_factory(topology.two_armed("limit"))
+    nat, server = lab.host("nat"), lab.topology.server_addresses(4)[0]
+    limit = int(nat.run(["sysctl", "-n", "net.netfilter.nf_conntrack_max"]).stdout)
+    entries.load(nat, limit + 1000, check=False)  # the kernel refuses the rest
+    traffic.udp_flows(lab.host("client1"), server, 9, count=20, first_port=20_000)
+    found = census(nat)
+    assert (found.taking.complete, found.taking.malformed) == (True, 0)
+    assert found.figures.totals.flows == found.taking.entries_before == found.taking.entries_after
+    assert limit <= found.figures.totals.flows <= limit + 1
+    assert [(state.proto, state.state) for state in found.figures.states] == [("tcp", "ESTABLISHED")]
+
+
 def test_a_table_flushed_in_the_middle_of_a_dump(lab_factory: LabFactory) -> None:
     nat = lab_factory(topology.two_armed("flush")).host("nat")
     entries.load(nat, 60_000)
