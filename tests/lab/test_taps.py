@@ -21,6 +21,8 @@ POINTS = ("inside_in", "outside_out", "outside_in", "inside_out")
 SEEN = "natobs_probe_packets_seen_total"
 SERVER, SERVER6 = "198.51.100.1", "2001:db8:51::1"
 REFLECTOR, ECHO = 862, 0
+SETTLED_SECONDS = 2.1
+"""After which a packet that was seen at one side only is given up, and counted."""
 
 
 @pytest.fixture(scope="module", params=["two_armed_lab", "one_armed_lab"])
@@ -64,7 +66,7 @@ def measured(scrape: Scrape) -> list[float]:
 
 def after_timeout(agent: AgentInLab) -> Scrape:
     """A scrape when everything that was sent before is settled."""
-    time.sleep(2.1)
+    time.sleep(SETTLED_SECONDS)
     return agent.scrape()
 
 
@@ -128,7 +130,7 @@ def test_a_burst_is_not_lost(lab: Lab, agent: AgentInLab) -> None:
     client = lab.host("client1")
     sent = 1500
     answers = send(client, SERVER, REFLECTOR, sent, interval=0.0)
-    scrape = after_timeout(agent)
+    scrape = agent.await_value(lambda scrape: measured(scrape)[0] == sent and measured(scrape)[1] >= answers, 10)
     assert scrape.value("natobs_tap_packets_lost_total") == 0
     assert points(scrape, lab.topology.client_address("client1", 4))[:2] == [sent, sent]
     assert measured(scrape)[0] == sent
@@ -229,7 +231,7 @@ def timed(lab: Lab, way: str) -> tuple[list[int], list[int]]:
 def test_the_histogram_holds_the_truth_in_its_bucket(lab: Lab, agent: AgentInLab) -> None:
     with captured(lab) as found:
         assert send(lab.host("client1"), SERVER, REFLECTOR, 300) == 300
-    scrape = after_timeout(agent)
+    scrape = agent.await_value(lambda scrape: measured(scrape) == [300, 300], 10)
     for way, truth in crossing(lab, found).items():
         low, high = histogram_quantile(scrape, way, 0.5)
         assert low - 20e-6 <= median(truth) / 1e9 <= high + 20e-6
