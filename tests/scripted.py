@@ -1,5 +1,6 @@
 """Probers that do what a test writes down, targets for them, and an engine over both."""
 
+import contextlib
 import os
 import threading
 import time
@@ -115,6 +116,15 @@ def refused() -> Outcome:
 def descriptors() -> int:
     """How many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def held_seconds(pid: int | str = "self") -> float:
+    """How long threads of a process were ready to run, and kept from a CPU (Documentation/scheduler/sched-stats)."""
+    held = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            held += int((task / "schedstat").read_text("ascii").split()[1])
+    return held / 1e9
 
 
 class Bench:

@@ -7,6 +7,7 @@ import pytest
 from natobs.config import Config, parse
 from natobs.errors import ConfigError
 from natobs.exposition.agent import Agent
+from natobs.probes import responder
 from natobs.probes.model import Reason
 from tests.loopback import eventually
 from tests.probing import udp_server
@@ -65,6 +66,21 @@ def test_a_reload_switches_it_on_and_off_and_keeps_what_was_counted() -> None:
         agent.reload()
         assert ask(first, HERE, port).reason is Reason.REFUSED
         assert requests(url, "measured") is None
+
+
+def test_a_scrape_in_the_middle_of_a_reload_misses_no_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, seen, start = [ON], list[dict[str, object]](), responder.Responder.start
+    with serving(nat_machine(), loading(text)) as (agent, url):
+
+        def scraping(starting: responder.Responder) -> None:
+            seen.append({sample.metric.name: sample.value for sample in agent._responding.samples()})
+            start(starting)
+
+        monkeypatch.setattr(responder.Responder, "start", scraping)
+        text[0] = ON.replace("rate = 100", "rate = 99")
+        agent.reload()
+        assert value(get(f"{url}/metrics")[0], "natobs_responder_up") == 1
+    assert seen == [{"natobs_responder_requests_total": 0, "natobs_responder_up": False}]
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,7 @@ class Responding:
     def start(self) -> None:
         """Begin; an address that cannot be bound is told in the log and tried again."""
         self._started = True
-        settings, permission = self._wanted
-        if permission.endpoints:
-            running = responder.Responder(permission, settings.source_rate, settings.rate, self._counts)
-            running.start()
-            self._running = running
+        self._begin()
 
     def stop(self) -> None:
         """End it."""
@@ -66,14 +62,23 @@ class Responding:
         """Follow another configuration; where it is the same, nothing happens."""
         if wanted == self._wanted:
             return
-        started = self._started
-        self.stop()
         self._wanted = wanted
-        if started:
-            self.start()
+        if not self._started:
+            return
+        if self._running is not None:
+            self._running.stop()  # its samples go on until another takes over: a scrape may come between
+        self._begin()
 
     def samples(self) -> Iterator[Sample]:
         """What it has counted; nothing while it is off."""
         running = self._running  # a reload may come between
         if running is not None:
             yield from running.samples()
+
+    def _begin(self) -> None:
+        settings, permission = self._wanted
+        running = None
+        if permission.endpoints:
+            running = responder.Responder(permission, settings.source_rate, settings.rate, self._counts)
+            running.start()
+        self._running = running
