@@ -58,6 +58,11 @@ def problem(query: str) -> str:
     return ""
 
 
+def selected(query: str) -> set[str]:
+    """The names of the series that an expression selects."""
+    return {selector.name or "" for selector in _nodes(promql_parser.parse(query), VectorSelector)}
+
+
 def _select(source: Source, part: str, matcher: Matcher) -> None:
     signs = ((MatchOp.Equal, ""), (MatchOp.NotEqual, "!"), (MatchOp.Re, "~"), (MatchOp.NotRe, "!~"))  # no hash
     sign = next(sign for operator, sign in signs if operator == matcher.op)
