@@ -218,6 +218,21 @@ def layout(dashboard: Json) -> Iterator[str]:
                 yield f"{one['title']!r} and {other['title']!r} overlap"
 
 
+def gaps(dashboard: Json) -> Iterator[str]:
+    """Lines of panels that end before the last column, but for the last line of a row."""
+    groups: list[list[Json]] = [[]]
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            groups.append([])
+        else:
+            groups[-1].append(panel["gridPos"])
+    for places in groups:
+        lines = {place["y"] for place in places}
+        for line in sorted(lines)[:-1]:
+            if sum(place["w"] for place in places if place["y"] == line) != COLUMNS:
+                yield f"line {line} is not full"
+
+
 def _overlap(one: Json, other: Json) -> bool:
     return bool(
         one["x"] < other["x"] + other["w"]

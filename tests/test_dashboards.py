@@ -193,6 +193,12 @@ def test_what_a_fleet_sets_is_shown() -> None:
         r"clamp\(.*, 0, 11\) \* 0\.13\) \+ \(clamp_min\(.* - 11, 0\) \* 0\.17\)", cost["targets"][0]["expr"]
     )
     assert "by (region, nat_cluster, nat)" in json.dumps(on_call)
+    assert variable(on_call, "region")["query"] == "label_values(natobs_build_info, region)"
+    assert 'region=~"$region"' in variable(on_call, "nat_cluster")["query"]
+    for dashboard in made.values():
+        for _, target in lint.targets(dashboard):
+            assert all("region" in str(one) for one in selectors(target["expr"])), target["expr"]
+    assert "var-region=${__data.fields.region}" in json.dumps(made["dashboards/natobs-fleet.json"])
 
 
 @pytest.mark.parametrize(("store", "key"), [("loki", "expr"), ("elasticsearch", "query")])
@@ -218,6 +224,23 @@ def test_every_expression_is_promql() -> None:
         promql_parser.parse(lint.substituted(text))
     say(f"{len(texts)} different expressions")
     assert len(texts) > 100
+
+
+def selectors(expression: str) -> list[object]:
+    """What an expression selects of NATs; constants are nobody's."""
+    nodes = [node for node, _ in lint.walk(promql_parser.parse(lint.substituted(expression)))]
+    chosen = [node for node in nodes if type(node).__name__ == "VectorSelector"]
+    constants = {one.name for one in (naming.OBJECTIVE, naming.ERROR_BUDGET, naming.SLO_INFO, naming.OLDEST_SAMPLE)}
+    return [node for node in chosen if node.name not in constants]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_dashboards_can_be_made_whatever_a_fleet_switches_off(step: int) -> None:
+    names = [alert.name for alert in plan(Fleet()).alerts][::step]
+    made = files.files(fleet("\n".join(f"[alerts.{name}]\nenabled = false" for name in names)))
+    for path, text in made.items():
+        if path.endswith(".json"):
+            assert list(lint.layout(json.loads(text))) == [], path
 
 
 def test_a_fleet_without_objectives_has_no_panels_of_their_burn_rates() -> None:

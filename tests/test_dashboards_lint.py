@@ -103,6 +103,7 @@ def test_an_exclusion_that_allows_nothing_is_found(dashboard: Json) -> None:
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_panels_lie_side_by_side(path: Path) -> None:
     assert list(lint.layout(load(path))) == []
+    assert list(lint.gaps(load(path))) == []
 
 
 LAYOUT_FAULTS: dict[str, Callable[[list[Json]], object]] = {
@@ -124,8 +125,20 @@ def test_panels_that_overlap_inside_of_a_row_are_found(dashboard: Json) -> None:
     assert any("overlap" in one for one in lint.layout(dashboard))
 
 
-@pytest.mark.parametrize(("width", "height", "words"), [(25, 8, "wider"), (12, 9, "units high")])
-def test_tiles_that_do_not_fit_are_refused(width: int, height: int, words: str) -> None:
-    tiles = (Tile(core.Stat(title="one"), 12, 8), Tile(core.Stat(title="other"), width, height))
-    with pytest.raises(CatalogueError, match=words):
-        placed([Row("row", tiles)])
+def test_lines_that_end_early_are_found(dashboard: Json) -> None:
+    assert list(lint.gaps(dashboard)) == []
+    next(panel for panel in lint.shown(dashboard) if panel["title"] == "Throughput")["gridPos"]["w"] = 7
+    assert len(list(lint.gaps(dashboard))) == 1
+
+
+def test_tiles_flow_into_lines_of_equal_height() -> None:
+    sizes = ((12, 8), (12, 9), (12, 9), (6, 9))
+    tiles = tuple(Tile(core.Stat(title=f"{place}"), *size) for place, size in enumerate(sizes))
+    row, *panels = placed([Row("row", tiles)])
+    assert (row.gridPos.y, row.gridPos.w) == (0, 24)
+    assert [(one.gridPos.x, one.gridPos.y) for one in panels] == [(0, 1), (0, 9), (12, 9), (0, 18)]
+
+
+def test_a_tile_wider_than_the_grid_is_refused() -> None:
+    with pytest.raises(CatalogueError, match="wider"):
+        placed([Row("row", (Tile(core.Stat(title="one"), 25, 8),))])

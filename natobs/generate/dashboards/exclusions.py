@@ -8,6 +8,7 @@ Source: https://github.com/grafana/dashboard-linter/blob/main/docs/index.md, "Ex
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from natobs.catalogue.promql import Origin, Recorded
 from natobs.generate.dashboards.frame import TITLES, Board
@@ -15,6 +16,7 @@ from natobs.generate.dashboards.layout import Tile
 from natobs.generate.dashboards.panels import Maker
 
 _FIXED = re.compile(r"\b(?:rate|irate|increase)\([^\[\]]*\[\d")
+_AS_IT_IS = re.compile(r"(?<!rate\()(?<!increase\()\b\w+_total\b")
 _BY_RULES = (
     "Its series are made by recording rules or by Prometheus itself, which sum instances up or are no instance: they "
     "have the labels nat_cluster, nat and subnet, and it selects by these."
@@ -23,6 +25,7 @@ _WINDOW = (
     "It draws the value of an alert, or of an hour, over the window that the rule computes it over; over another the "
     "threshold would mean nothing."
 )
+_THERE = "It asks whether a counter is there at all, of a prober that has vanished, and not what it counts."
 _SOURCES = "The logs of the NATs come from a data source of their own, chosen by a second variable."
 
 
@@ -31,9 +34,10 @@ def exclusions(boards: tuple[Board, ...], make: Maker) -> dict[str, object]:
     by_rule: Mapping[str, tuple[str, Callable[[Tile], bool]]] = {
         "target-job-rule": (_BY_RULES, _by_rules),
         "target-instance-rule": (_BY_RULES, _by_rules),
-        "target-rate-interval-rule": (_WINDOW, lambda tile: _fixed(tile, make)),
+        "target-rate-interval-rule": (_WINDOW, lambda tile: _has(_FIXED, tile, make)),
+        "target-counter-agg-rule": (_THERE, lambda tile: _has(_AS_IT_IS, tile, make)),
     }
-    made: dict[str, object] = {
+    made: dict[str, dict[str, Any]] = {
         rule: {
             "reason": reason,
             "entries": [
@@ -51,7 +55,7 @@ def exclusions(boards: tuple[Board, ...], make: Maker) -> dict[str, object]:
             "reason": _SOURCES,
             "entries": [{"dashboard": TITLES[board.uid]} for board in several],
         }
-    return {"exclusions": made}
+    return {"exclusions": {rule: one for rule, one in made.items() if one["entries"]}}  # none would mean all
 
 
 def _by_rules(tile: Tile) -> bool:
@@ -62,5 +66,5 @@ def _by_rules(tile: Tile) -> bool:
     )
 
 
-def _fixed(tile: Tile, make: Maker) -> bool:
-    return any(_FIXED.search(query.text(make.rendering)) for query in tile.queries)
+def _has(pattern: re.Pattern[str], tile: Tile, make: Maker) -> bool:
+    return any(pattern.search(query.text(make.rendering)) for query in tile.queries)

@@ -67,7 +67,7 @@ def write(board: Board, make: Maker) -> grafana.Json:
             time=core.Time(f"now-{board.span}", "now"),
             timezone="browser",
             refresh=board.refresh,
-            templating=core.Templating([*_variables(), *board.variables]),
+            templating=core.Templating([*_variables(make), *board.variables]),
             annotations=core.Annotations([_annotation(event, make) for event in _EVENTS]),
             panels=placed(board.rows),
         )
@@ -86,26 +86,34 @@ def _link(uid: str) -> core.DashboardLink:
     )
 
 
-def _variables() -> list[core.Template]:
-    of = agent.BUILD.name
+_LABELS = {"nat_cluster": "Cluster", "nat": "NAT"}
+"""Of variables whose name does not say it well."""
+
+
+def _variables(make: Maker) -> list[core.Template]:
+    """Data source, job, places from the widest to the narrowest, and instance; each asks within what is chosen before.
+
+    What agents and probers say of themselves has all of these labels.
+    """
+    of, places = agent.BUILD.name, make.places
+    within = [", ".join(f'{wider}=~"${wider}"' for wider in places[:count]) for count in range(len(places))]
+    agents = ", ".join(('job=~"$job"', within[places.index("subnet")]))
     return [
         core.Template("datasource", "prometheus", type="datasource", label="Data source", refresh=1),
         _variable("job", f"label_values({of}, job)"),
-        _variable("nat_cluster", f"label_values({of}, nat_cluster)", "Cluster"),
-        _variable("nat", f'label_values({of}{{nat_cluster=~"$nat_cluster"}}, nat)', "NAT"),
-        _variable("subnet", f'label_values({of}{{nat_cluster=~"$nat_cluster", nat=~"$nat"}}, subnet)'),
-        _variable(
-            "instance",
-            f'label_values({of}{{job=~"$job", nat_cluster=~"$nat_cluster", nat=~"$nat"}}, instance)',
+        *(
+            _variable(place, f"label_values({of}{{{wider}}}, {place})" if wider else f"label_values({of}, {place})")
+            for place, wider in zip(places, within, strict=True)
         ),
+        _variable("instance", f"label_values({of}{{{agents}}}, instance)"),
     ]
 
 
-def _variable(name: str, query: str, label: str = "") -> core.Template:
+def _variable(name: str, query: str) -> core.Template:
     return core.Template(
         name,
         query,
-        label=label or name.title(),
+        label=_LABELS.get(name, name.replace("_", " ").title()),
         dataSource=PROMETHEUS,
         multi=True,
         includeAll=True,

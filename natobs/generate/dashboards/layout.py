@@ -1,4 +1,4 @@
-"""Where panels stand: tiles flow from left to right into rows of 24 columns.
+"""Where panels stand: tiles flow from left to right into lines of 24 columns, in which all are equally high.
 
 Knows widths and heights. Knows no panel.
 """
@@ -54,7 +54,7 @@ def placed(rows: Iterable[Row]) -> list[core.Panel]:
     """All panels with place and number, row by row.
 
     Raises:
-        CatalogueError: a tile is wider than the grid, or not as high as those beside it.
+        CatalogueError: a tile is wider than the grid.
     """
     panels: list[core.Panel] = []
     top, number = 0, 1
@@ -80,10 +80,8 @@ def _flow(tiles: Iterable[Tile], top: int, number: int) -> Iterator[core.Panel]:
     for tile in tiles:
         if tile.width > COLUMNS:
             raise CatalogueError(f"panel {tile.panel.title!r}: wider than {COLUMNS} columns")
-        if left + tile.width > COLUMNS:
-            top, left, height = top + height, 0, 0
-        if left and tile.height != height:
-            raise CatalogueError(f"panel {tile.panel.title!r}: {tile.height} units high beside panels of {height}")
+        if left + tile.width > COLUMNS or (left and tile.height != height):
+            top, left = top + height, 0
         place = core.GridPos(h=tile.height, w=tile.width, x=left, y=top)
         yield attr.evolve(tile.panel, gridPos=place, id=number)
         number, left, height = number + 1, left + tile.width, tile.height

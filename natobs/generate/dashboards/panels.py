@@ -19,18 +19,8 @@ PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 """The data source of every query of metrics: what is chosen at the top of the dashboard."""
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"
 
-_PLACE = 'nat_cluster=~"$nat_cluster", nat=~"$nat{nat}", subnet=~"$subnet|"'
-MATCHERS = {
-    Origin.TARGET: f'job=~"$job", instance=~"$instance", {_PLACE.format(nat="")}',
-    Origin.RULE: _PLACE.format(nat="|"),
-}
-"""What is chosen in a dashboard, as every selector matches it. Agents have no label ``subnet``, because a NAT serves
-several, and alerts of a cluster none of its NATs: both are shown whatever is chosen there, hence the empty choice."""
-
 _WIDE = 12
 """Columns from which on the legend has room for a table."""
-_PLACES = Scope.SUBNET.value
-"""Labels that are variables of all dashboards, the widest first."""
 Level = tuple[float, str]
 """From this value on, this colour."""
 
@@ -81,7 +71,9 @@ class Maker:
     """
 
     def __init__(self, rendering: Rendering) -> None:
-        self.rendering = Rendering(rendering.scale, rendering.group_labels, MATCHERS)
+        self.places = rendering.labels(Scope.SUBNET)
+        """Labels that are variables of all dashboards, the widest first."""
+        self.rendering = Rendering(rendering.scale, rendering.group_labels, _matchers(self.places))
 
     def graph(self, about: About, *lines: Line, stacked: bool = False, bars: bool = False, step: int = 0) -> Tile:
         """Curves over time, with the levels drawn into them.
@@ -165,7 +157,11 @@ class Maker:
             sort_by=sort_by,
             overrides=[
                 *({"matcher": _by_name(c.line.name), "properties": c.properties()} for c in columns),
-                *({"matcher": _by_name(key), "properties": [_links(_onwards(key))]} for key in keys if key in _PLACES),
+                *(
+                    {"matcher": _by_name(key), "properties": [_links(self._onwards(key))]}
+                    for key in keys
+                    if key in self.places
+                ),
             ],
             transformations=[
                 {"id": "merge", "options": {}},
@@ -208,6 +204,11 @@ class Maker:
             ],
         }
 
+    def _onwards(self, label: str) -> tuple[tuple[str, str], ...]:
+        """From a cell that names a place, to the dashboards that say more of it."""
+        chosen = self.places[: self.places.index(label) + 1]
+        return (("Debug", address(naming.DEBUG, chosen)), ("On call", address(naming.ON_CALL, chosen)))
+
     @staticmethod
     def _tile(about: About, lines: Iterable[Line], panel: core.Panel) -> Tile:
         return Tile(panel, *about.size, frozenset(about.shows), tuple(line.query for line in lines))
@@ -246,16 +247,21 @@ class Column:
         return made
 
 
+def _matchers(places: Sequence[str]) -> dict[Origin, str]:
+    """What is chosen in a dashboard, as every selector matches it.
+
+    Agents have no label ``subnet``, because a NAT serves several, and alerts of a cluster have no ``nat``: both are
+    shown whatever is chosen there, hence the empty choice.
+    """
+    scraped = ", ".join(f'{place}=~"${place}{"|" if place == "subnet" else ""}"' for place in places)
+    recorded = ", ".join(f'{place}=~"${place}{"" if place == "nat_cluster" else "|"}"' for place in places)
+    return {Origin.TARGET: f'job=~"$job", instance=~"$instance", {scraped}', Origin.RULE: recorded}
+
+
 def address(board: str, labels: Sequence[str]) -> str:
     """Of a dashboard for what a row of a table is about, at the same time."""
     chosen = "".join(f"&var-{label}=${{__data.fields.{label}}}" for label in labels)
     return f"/d/{board}?var-datasource=${{datasource}}{chosen}&${{__url_time_range}}"
-
-
-def _onwards(label: str) -> tuple[tuple[str, str], ...]:
-    """From a cell that names a place, to the dashboards that say more of it."""
-    chosen = _PLACES[: _PLACES.index(label) + 1]
-    return (("Debug", address(naming.DEBUG, chosen)), ("On call", address(naming.ON_CALL, chosen)))
 
 
 def _by_name(name: str) -> grafana.Json:

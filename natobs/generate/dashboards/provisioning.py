@@ -19,7 +19,6 @@ def datasources() -> dict[str, object]:
                 "type": "prometheus",
                 "access": "proxy",
                 "url": "http://localhost:9090",
-                "isDefault": True,
                 "jsonData": {"httpMethod": "POST", "timeInterval": "15s"},
             }
         ],

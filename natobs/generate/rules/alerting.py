@@ -15,7 +15,6 @@ from natobs.catalogue.naming import ERROR_RATIO, MINUTE, WINDOWS, Action
 from natobs.catalogue.objectives import LEAST_FAILURES, Objective, Tier
 from natobs.catalogue.promql import Query, Scope, over, series
 from natobs.catalogue.values import MAINTENANCE
-from natobs.config.fleet import Urls
 from natobs.generate.rules.model import Alerting, Group
 from natobs.generate.rules.recording import QUICK
 from natobs.generate.settings import Plan
@@ -37,20 +36,20 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 def groups(plan: Plan) -> Iterator[Group]:
     """All alerts, those of one subject in a group."""
-    rules = {alert.name: tuple(_rules(alert, plan.fleet.urls)) for alert in plan.alerts}
+    rules = {alert.name: tuple(_rules(alert, plan)) for alert in plan.alerts}
     for subject, rows in catalogue.SUBJECTS.items():
         yield Group(
             f"natobs-{subject}", QUICK, tuple(rule for row in rows if row.name in rules for rule in rules[row.name])
         )
     burning = tuple(
-        _burning(one, action, plan.fleet.urls)
+        _burning(one, action, plan)
         for one in plan.objectives
         for action in dict.fromkeys(tier.action for tier in one.tiers())
     )
     yield Group("natobs-burn", MINUTE, burning)
 
 
-def _rules(alert: Alert, urls: Urls) -> Iterator[Alerting]:
+def _rules(alert: Alert, plan: Plan) -> Iterator[Alerting]:
     for level in alert.levels:
         condition = alert.condition(level)
         if alert.masked:
@@ -65,7 +64,7 @@ def _rules(alert: Alert, urls: Urls) -> Iterator[Alerting]:
             {
                 "summary": alert.summary,
                 "description": _describe(alert.description, alert.unit),
-                **_links(alert.name, alert.sli, alert.scope, urls),
+                **_links(alert.name, alert.sli, alert.scope, plan),
             },
         )
 
@@ -80,9 +79,10 @@ def _describe(text: str, unit: Unit) -> str:
     return _PLACE.sub(lambda match: _FORMATS[unit] if match[1] == "value" else f"{{{{ $labels.{match[1]} }}}}", text)
 
 
-def _links(name: str, sli: str, scope: Scope, urls: Urls) -> dict[str, str]:
+def _links(name: str, sli: str, scope: Scope, plan: Plan) -> dict[str, str]:
     """Where to read on: the runbook, and a dashboard that shows this very NAT."""
-    variables = "&".join(f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in scope.value)
+    urls, labels = plan.fleet.urls, plan.rendering.labels(scope)
+    variables = "&".join(f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in labels)
     board = naming.dashboard(sli)
     return {
         "runbook_url": f"{urls.runbooks.rstrip('/')}/{name}.md",
@@ -90,7 +90,7 @@ def _links(name: str, sli: str, scope: Scope, urls: Urls) -> dict[str, str]:
     }
 
 
-def _burning(objective: Objective, action: Action, urls: Urls) -> Alerting:
+def _burning(objective: Objective, action: Action, plan: Plan) -> Alerting:
     """The alert of all tiers of an objective that have the same consequence."""
     tiers = [tier for tier in objective.tiers() if tier.action is action]
     condition = reduce(Query.either, (_burns(objective, tier) for tier in tiers))
@@ -110,7 +110,7 @@ def _burning(objective: Objective, action: Action, urls: Urls) -> Alerting:
                 f"{objective.good}.",
                 "ratio",
             ),
-            **_links(objective.alert, objective.sli, objective.scope, urls),
+            **_links(objective.alert, objective.sli, objective.scope, plan),
         },
     )
 
