@@ -173,3 +173,15 @@ def help_text(program: str) -> str:
         for way in HELP[program]
     ]
     return "".join(one.stdout + one.stderr for one in said)
+
+
+def owner(program: str) -> str:
+    """The Debian package that has an installed program; nothing where it is not installed, or by nobody's package."""
+    path = shutil.which(program, path="/usr/bin:/usr/sbin:/bin:/sbin")
+    dpkg = shutil.which("dpkg-query")
+    if path is None or dpkg is None:
+        return ""
+    ways = {path, path.removeprefix("/usr"), f"/usr{path.removeprefix('/usr')}", os.path.realpath(path)}
+    said = subprocess.run([dpkg, "--search", *ways], capture_output=True, text=True, check=False, timeout=20).stdout
+    found = {line.partition(":")[0] for line in said.splitlines()}
+    return PACKAGES[program] if PACKAGES[program] in found else next(iter(found), "")

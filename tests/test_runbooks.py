@@ -7,6 +7,8 @@ import pytest
 
 from natobs.catalogue import alerts, objectives
 from natobs.catalogue import faults as fault_rows
+from natobs.catalogue.metrics import agent, flows, kernel_log, nic, probes
+from natobs.catalogue.types import Metric
 from natobs.config.fleet import AlertSettings, Fleet, ObjectiveSettings
 from natobs.errors import CatalogueError
 from natobs.generate import files
@@ -24,6 +26,10 @@ EXPECTED = {
     "NatServiceBurn",
     *(fault.id for fault in fault_rows.ALL),
 }
+
+
+def domain(metric: Metric, name: str) -> tuple[str, ...]:
+    return next(label.domain for label in metric.labels if label.name == name)
 
 
 def test_there_is_a_runbook_for_every_alert_and_failure_mode_and_no_other() -> None:
@@ -59,6 +65,15 @@ def test_the_checks_have_looked_at_something() -> None:
     assert {"natobs", "nft", "iptables", "conntrack", "ip", "ethtool", "sysctl", "tcpdump"} <= programs
     asked = {program for program in programs if program != "natobs" and runbook_commands.help_text(program)}
     assert asked >= {"nft", "iptables", "conntrack", "ethtool", "sysctl", "ip", "curl"}  # scripts/programs.sh has them
+
+
+def test_installed_programs_are_those_of_the_packages_in_the_table() -> None:
+    owners = {program: runbook_commands.owner(program) for program in runbook_commands.PACKAGES}
+    found = {program: package for program, package in owners.items() if package}
+    assert found or not Path("/etc/debian_version").exists()
+    assert {
+        program: package for program, package in found.items() if runbook_commands.PACKAGES[program] != package
+    } == {}
 
 
 @pytest.mark.parametrize(
@@ -139,6 +154,22 @@ def test_no_words_repeat_a_threshold() -> None:
         if alert.unit == "ratio" and alert.name not in {"NatPortsExhausted", "NatTupleClashes"}:
             for level in alert.levels:
                 assert not re.search(rf"(above|below|than) {level.threshold * 100:g} %", text), alert.name
+
+
+CASES = {
+    "NatProbeFailing": probes.REASONS,
+    "NatAllowanceExceeded": nic.ALLOWANCES,
+    "NatCensusIncomplete": tuple(result for result in flows.RESULTS if result != "complete"),
+    "NatCollectorFailing": domain(agent.COLLECTOR_UNAVAILABLE, "reason"),
+    "NatKernelTrouble": tuple(e for e in domain(kernel_log.EVENTS, "event") if e != "conntrack_table_full"),
+}
+"""Pages that tell cases apart by the values of a label."""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_that_a_label_can_show_is_explained(name: str) -> None:
+    assert len(CASES[name]) > 3
+    assert [case for case in CASES[name] if f"`{case}`" not in WRITTEN[name]] == []
 
 
 def test_every_anchor_of_a_generated_page_leads_somewhere() -> None:
