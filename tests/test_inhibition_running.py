@@ -53,6 +53,8 @@ def worlds(sources: Iterable[Notice]) -> Iterator[list[Labels]]:
     """A source and the targets that surround it, for each source and with every target somewhere."""
     number = itertools.count(1)
     for source, layer, lost in itertools.product(sources, layers(KINDS), LOST):
+        if not set(lost) <= set(source.scope.value):
+            continue
         cluster = f"world-{next(number)}"
         places = [Place(cluster, *place[1:]) for place in (AROUND[:1] if lost else AROUND)]
         lone = alert(source, places[0], lost)
