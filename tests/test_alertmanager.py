@@ -76,7 +76,7 @@ def routed(config: Path, labels: dict[str, str], receiver: str) -> bool:
     return done.returncode == 0
 
 
-def test_each_alert_goes_where_its_action_says(folder: Path) -> None:
+def test_each_alert_goes_where_its_action_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, table = folder / "alertmanager.yml", Counter[str]()
     for group in yaml.safe_load((folder / "rules.yml").read_text("utf-8"))["groups"]:
         for rule in group["rules"]:
@@ -84,7 +84,8 @@ def test_each_alert_goes_where_its_action_says(folder: Path) -> None:
             expected = "watchdog" if rule["alert"] == "NatWatchdog" else RECEIVER[Action(labels["natobs_action"])]
             assert routed(config, labels, expected), labels
             table[expected] += 1
-    print(f"{table.total()} alerts routed: {dict(table)}")  # noqa: T201 - the counts
+    with capsys.disabled():
+        print(f"\n{table.total()} alerts routed: {dict(table)}")  # noqa: T201 - counts are wanted
     assert table.keys() == {"page", "ticket", "freeze", "watchdog", "null"}
     assert routed(config, {"alertname": "SomebodyElses"}, "ticket")
     assert not routed(config, {"alertname": "NatLinkDown", "natobs_action": "page"}, "ticket")

@@ -41,14 +41,17 @@ RULES = rules_of(DEFAULT)
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_the_rules_silence_what_they_are_meant_to_and_nothing_else(name: str) -> None:
+def test_the_rules_silence_what_they_are_meant_to_and_nothing_else(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = PLANS[name]
     rules = rules_of(made)
     universe = inhibiting.everywhere(made)
     pairs = sum(len(causes) for causes in silenced(rules, universe).values())
     assert len(universe) > 500
     assert pairs > 1000
-    print(f"{name}: {len(rules)} rules, {len(universe)} alerts, {pairs} pairs that silence")  # noqa: T201 - the count
+    with capsys.disabled():
+        print(f"\n{name}: {len(rules)} rules, {len(universe)} alerts, {pairs} pairs that silence")  # noqa: T201 - counts are wanted
     assert list(inhibiting.crossings(rules, made)) == []
     assert list(inhibiting.omissions(rules, made)) == []
     assert list(inhibiting.surpluses(rules, made)) == []

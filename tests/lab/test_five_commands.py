@@ -45,7 +45,7 @@ def test_there_are_five_commands() -> None:
     assert [command.split()[0] for command in commands()] == ["natobs", "natobs", "natobs", "prometheus", "install"]
 
 
-def test_the_five_commands_lead_to_dashboards() -> None:
+def test_the_five_commands_lead_to_dashboards(capsys: pytest.CaptureFixture[str]) -> None:
     program("prometheus")
     script = "\n".join((ALONE, *commands(), f"{sys.executable} -m tests.lab.ask_monitoring >&3"))
     words = ["unshare", *(["--user", "--map-root-user"] if os.getuid() else []), "--net", "--mount", "--pid", "--fork"]
@@ -62,7 +62,8 @@ def test_the_five_commands_lead_to_dashboards() -> None:
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    print(said)  # noqa: T201 - the counts
+    with capsys.disabled():
+        print(f"\n{said}")  # noqa: T201 - counts are wanted
     files = ("natobs-recording.yml", "natobs-alerts.yml")
     written = [yaml.safe_load((ROOT / "alerts" / name).read_text("utf-8"))["groups"] for name in files]
     assert said["rules"] == sum(len(group["rules"]) for groups in written for group in groups)
