@@ -11,7 +11,7 @@ from natobs.catalogue.metrics import agent, flows, kernel_log, nic, probes
 from natobs.catalogue.types import Metric
 from natobs.config.fleet import AlertSettings, Fleet, ObjectiveSettings
 from natobs.errors import CatalogueError
-from natobs.generate import files
+from natobs.generate import fault_reference, files
 from natobs.generate.runbooks import files as runbooks
 from natobs.generate.runbooks import fragments
 from natobs.generate.settings import plan
@@ -145,6 +145,16 @@ def test_thresholds_are_those_of_the_fleet_and_what_is_switched_off_keeps_its_pa
     made = runbooks.files(plan(fleet))
     assert "above 61.3 %" in made["docs/runbooks/NatConntrackUsage.md"]
     assert len(made) == len(PAGES)
+
+
+def test_queries_keep_apart_what_a_fleet_keeps_apart() -> None:
+    """Names of NATs are their cluster's; a fleet may tell clusters apart by more labels."""
+    made = runbooks.files(plan(Fleet(group_labels=("region",))))
+    for page in (*made.values(), fault_reference.page(plan(Fleet(group_labels=("region",))))):
+        for query in runbook_commands.blocks(page, "promql"):
+            for labels in re.findall(r"(?:by|on) \(([^)]*)\)", query):
+                assert "region, nat_cluster" in labels or "instance" in labels, query
+        assert "«" not in page
 
 
 def test_no_words_repeat_a_threshold() -> None:

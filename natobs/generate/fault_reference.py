@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from natobs.catalogue.failure import PLACES, Fault
 from natobs.catalogue.faults import ALL
+from natobs.catalogue.promql import Query, Rendering
 from natobs.generate import markdown
+from natobs.generate.settings import Plan
 
 _INTRO = """How a NAT fails, and how each failure is told from those that look like it. Each has a
 [runbook](runbooks/README.md) with commands."""
@@ -13,23 +15,23 @@ host, `outside_out` as it leaves, `outside_in` as its answer comes back, `inside
 host. Where it was seen last says most of what there is to know.
 
 ```promql
-sum by (nat, source, point) (rate(natobs_probe_packets_seen_total[2m]))
+sum by («nat», source, point) (rate(natobs_probe_packets_seen_total[2m]))
 ```
 """
 
 
-def page() -> str:
+def page(plan: Plan) -> str:
     """The text of the page."""
-    return markdown.page("Failure modes", _INTRO, _body())
+    return markdown.page("Failure modes", _INTRO, _body(plan.rendering))
 
 
-def _body() -> Iterator[str]:
+def _body(rendering: Rendering) -> Iterator[str]:
     yield markdown.table(
         ["", "fault", "symptom", "alerts, causes first"],
         [[f"[{fault.id}](#{fault.id.lower()})", fault.title, fault.symptom, _alerts(fault.alerts)] for fault in ALL],
     )
     yield "## Where packets are lost\n"
-    yield _LOST
+    yield Query(_LOST).text(rendering)
     yield markdown.table(
         ["seen", "means", "alerts", "faults"],
         [

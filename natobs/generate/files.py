@@ -38,7 +38,7 @@ def docs(plan: Plan) -> Files:
         "docs/slis.md": sli_reference.page(plan),
         "docs/slos.md": slo_reference.page(plan),
         "docs/alerts.md": alert_reference.page(plan),
-        "docs/faults.md": fault_reference.page(),
+        "docs/faults.md": fault_reference.page(plan),
         **runbooks.files(plan),
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from natobs.catalogue.promql import Query, Rendering
 from natobs.config.fleet import Fleet
 from natobs.generate.rules import files as rules
 from natobs.generate.runbooks import fragments
@@ -25,7 +26,7 @@ QUERIES = sorted(
         " ".join(query.split())
         for name in fragments.names()
         for section in fragments.read(name).values()
-        for query in blocks(section, "promql")
+        for query in blocks(Query(section).text(Rendering()), "promql")
     }
 )
 NOT_IN_A_LAB = {

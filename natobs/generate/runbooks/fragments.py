@@ -1,7 +1,9 @@
 """The words of the runbooks, which people write: one Markdown file for each alert and failure mode, beside this module.
 
 Knows the four headings that each must have. What can be said from the catalogue
-is not in these files, and no threshold is: a fleet may have others.
+is not in these files, and no threshold is: a fleet may have others. For the same
+reason queries group by place-holders of :mod:`natobs.catalogue.promql`, such as
+``«nat»``.
 """
 
 import re

@@ -60,7 +60,7 @@ def alert_page(alert: Alert, context: Context) -> str:
         *_relations(alert.name, alert.silences, context, masked=alert.masked),
         *_expression(f"The expression, at severity {alert.levels[-1].severity.value}:", condition, context),
     ]
-    return _page(alert.name, alert.name, facts, {HEADINGS[-1]: ["---\n", *rule]})
+    return _page(alert.name, alert.name, facts, {HEADINGS[-1]: ["---\n", *rule]}, context)
 
 
 def burn_page(name: str, context: Context) -> str:
@@ -80,7 +80,7 @@ def burn_page(name: str, context: Context) -> str:
     for objective in objectives:
         rule += _expression(f"Bad events of `{objective.id}` in five minutes:", objective.bad, context)
         rule += _expression("And all events:", objective.total, context)
-    return _page(name, name, facts, {HEADINGS[-1]: ["---\n", *rule]})
+    return _page(name, name, facts, {HEADINGS[-1]: ["---\n", *rule]}, context)
 
 
 def fault_page(fault: Fault, context: Context) -> str:
@@ -95,12 +95,14 @@ def fault_page(fault: Fault, context: Context) -> str:
         _facts(["[all failure modes](../faults.md)"]),
     ]
     apart = markdown.table(["not", "because"], [[f"[{other}]({other}.md)", how] for other, how in fault.apart])
-    return _page(fault.id, f"{fault.id}: {fault.title}", facts, {"Diagnosis": [f"What looks like it:\n\n{apart}"]})
+    return _page(
+        fault.id, f"{fault.id}: {fault.title}", facts, {"Diagnosis": [f"What looks like it:\n\n{apart}"]}, context
+    )
 
 
-def _page(name: str, title: str, facts: Iterable[str], after: Mapping[str, Iterable[str]]) -> str:
+def _page(name: str, title: str, facts: Iterable[str], after: Mapping[str, Iterable[str]], context: Context) -> str:
     """What people wrote, with what the catalogue adds before it and after some sections."""
-    text = read(name)
+    text = {heading: Query(words).text(context.rendering) for heading, words in read(name).items()}
     body = [part for heading in HEADINGS for part in (f"## {heading}\n", f"{text[heading]}\n", *after.get(heading, ()))]
     first, *more = facts
     return markdown.page(title, first, [*more, *body])
