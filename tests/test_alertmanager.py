@@ -113,6 +113,61 @@ def test_an_example_of_a_receiver_fits_into_the_configuration(folder: Path, name
     assert said_by_amlint(config, folder / "rules.yml") == SAID
 
 
+def told(status: str, fault: str, number: int) -> dict[str, Any]:
+    """A notification as templates see it."""
+    labels = {"nat_cluster": "egress-a", "nat": "nat-1", "severity": "critical"}
+    notes = {
+        "summary": "Summary.",
+        "description": "Description.",
+        "runbook_url": "https://r/",
+        "dashboard_url": "https://d/",
+    }
+    one = {"status": status, "labels": {**labels, "alertname": "NatX"}, "annotations": notes}
+    return {
+        "status": status,
+        "alerts": [{**one, "startsAt": "2026-01-01T00:00:00Z"}] * number,
+        "groupLabels": {"nat_cluster": "egress-a", **({"fault": fault} if fault else {})},
+        "commonLabels": labels if number == 1 else {"nat_cluster": "egress-a"},
+    }
+
+
+def templates(value: object) -> list[str]:
+    """All texts with a template in them."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return [text for one in inner for text in templates(one)]
+    return [value] if isinstance(value, str) and "{{" in value else []
+
+
+def rendered(folder: Path, text: str, data: dict[str, Any]) -> str:
+    (folder / "none.tmpl").write_text("")
+    (folder / "data.json").write_text(json.dumps(data))
+    words = [f"--template.glob={folder}/none.tmpl", f"--template.data={folder}/data.json", f"--template.text={text}"]
+    done = subprocess.run(
+        [program("amtool"), "template", "render", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("data", [told("firing", "F1", 1), told("firing", "", 5), told("resolved", "", 1)])
+@pytest.mark.parametrize("name", ["pagerduty", "slack", "mail"])
+def test_the_templates_of_an_example_can_be_filled_in(tmp_path: Path, name: str, data: dict[str, Any]) -> None:
+    texts = templates(yaml.safe_load(files(PLAN)[f"alerts/receivers/{name}.yml"]))
+    shown = " ".join(rendered(tmp_path, text, data) for text in texts)
+    assert len(texts) > 1
+    assert "egress-a" in shown
+    assert "https://r/" in shown
+    assert "no value" not in shown
+    if data["status"] == "firing":
+        assert "Description." in shown
+
+
+def test_a_template_that_cannot_be_filled_in_is_found(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="out of range"):
+        rendered(tmp_path, "{{ (index .Alerts 9).Labels.nat.x }}", told("firing", "", 1))
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_field_of_an_example_is_explained(name: str) -> None:
     lines = files(PLAN)[f"alerts/receivers/{name}.yml"].splitlines()
