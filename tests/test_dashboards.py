@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from natobs.catalogue import naming, slis
 from natobs.config.fleet import Fleet
 from natobs.config.toml import decode
-from natobs.generate.dashboards import files
+from natobs.generate.dashboards import files, watched
 from natobs.generate.settings import Plan, plan
 from tests import dashboard_lint as lint
 from tests.dashboard_files import FOLDER, OF_PLUGIN, PATHS, ROOT, dashboards, first, load, on_call, plain, say, variable
@@ -126,6 +127,17 @@ def test_nothing_is_null_but_the_number_and_first_thresholds(path: Path) -> None
     assert found == [".id"]
 
 
+def test_no_two_panels_of_a_dashboard_have_the_same_title() -> None:
+    for dashboard in dashboards():
+        titles = Counter(panel["title"] for panel in lint.shown(dashboard))
+        assert [title for title, number in titles.items() if number > 1] == []
+
+
+def test_titles_are_of_alerts_that_there_are() -> None:
+    assert watched.TITLES.keys() <= {alert.name for alert in plan(Fleet()).alerts}
+    assert [watched.title(name) for name in ("NatCpuUsage", "NatNicErrors")] == ["CPU usage", "NIC errors"]
+
+
 def test_variables_in_texts_and_queries_exist() -> None:
     for dashboard in dashboards():
         known = {one["name"] for one in dashboard["templating"]["list"]}
@@ -185,7 +197,7 @@ def test_what_a_fleet_sets_is_shown() -> None:
     on_call = made["dashboards/natobs-on-call.json"]
     panel = next(one for one in lint.shown(on_call) if one["title"] == "CPU usage")
     assert [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 0.37, 0.73]
-    assert not any(one["title"] == "Resets" and one.get("links") for one in lint.shown(on_call))
+    assert not any(one["title"] == watched.TITLES["NatResets"] for one in lint.shown(on_call))
     executive = made["dashboards/natobs-executive.json"]
     cost = next(one for one in lint.shown(executive) if one["title"] == "Cost of a month like this week")
     assert cost["fieldConfig"]["defaults"]["unit"] == "currency:XTS"

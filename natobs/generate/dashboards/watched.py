@@ -23,6 +23,54 @@ _UNITS: dict[Unit, str] = {
     "state": "short",
 }
 _WORDS = {Action.PAGE: "pages", Action.TICKET: "opens a ticket", Action.FREEZE: "halts changes", Action.NONE: "notes"}
+TITLES = {
+    "NatAccountingOutdated": "Accounting table is current",
+    "NatAgentAbsent": "Agents that have vanished",
+    "NatAgentDown": "Agent answers",
+    "NatAllowanceExceeded": "Allowances of the cloud exceeded",
+    "NatCarrierFlapping": "Carrier changes in 10 minutes",
+    "NatCensusIncomplete": "Census is complete",
+    "NatChainsTooLong": "New flows dropped: chain too long",
+    "NatClusterFailing": "NATs of the cluster that fail",
+    "NatCollectorFailing": "Collectors succeed",
+    "NatConntrackFilling": "Translation table in an hour",
+    "NatConntrackUsage": "Translation table usage",
+    "NatDefaultRouteMissing": "Default route",
+    "NatDestinationFailing": "Unanswered flows by destination",
+    "NatDnsFailing": "Names not resolved",
+    "NatFirewallDenies": "Denied packets in 5 minutes",
+    "NatForwardingBroken": "Probes that leave the NAT",
+    "NatFragmentation": "Packets too large in 5 minutes",
+    "NatKernelTrouble": "Trouble in the kernel log",
+    "NatLinkDown": "Interfaces with a carrier",
+    "NatMaintenance": "Maintenance declared",
+    "NatMemoryLow": "Memory available",
+    "NatNicErrors": "Damaged packets",
+    "NatNoReturnTraffic": "Probes answered from outside",
+    "NatPacketDrops": "Packets dropped by interfaces",
+    "NatPathMtuBlackHole": "Path MTU: black hole",
+    "NatPathMtuReduced": "Path MTU: reduced",
+    "NatPortsExhausted": "New flows dropped: no port",
+    "NatProbeFailing": "Probes that fail",
+    "NatProbeScheduleLate": "Lag of the probes' schedule",
+    "NatProberDown": "Prober answers",
+    "NatProbesSilent": "Attempts of probes in 5 minutes",
+    "NatPublicAddressUnexpected": "Public address is a reserved one",
+    "NatResets": "Resets for each answered connection",
+    "NatRestarted": "Ten minutes since the start",
+    "NatRetentionTooShort": "Part of 30 days that Prometheus keeps",
+    "NatReturnBlocked": "Answers passed on to the private hosts",
+    "NatRouteChanged": "Changes of default routes",
+    "NatScalingFlapping": "Scaling events within an hour",
+    "NatStateLost": "Packets and flows without their state",
+    "NatSubnetRouteMissing": "Probes that fail and do not arrive",
+    "NatTableEvicting": "Flows evicted",
+    "NatTableFull": "New flows dropped: table full",
+    "NatThroughputNearLimit": "Peaks against capacity",
+    "NatTrafficStopped": "Packets forwarded",
+    "NatTupleClashes": "New flows dropped: clashes",
+}
+"""What the value of an alert is, where the alert's name says what is wrong with it."""
 _TIERS = {Action.PAGE: RED, Action.FREEZE: ORANGE, Action.TICKET: YELLOW}
 _LONG = tuple(dict.fromkeys(tier.long for tier in TIERS))
 _CAPITALS = {"cpu": "CPU", "nic": "NIC", "mtu": "MTU", "dns": "DNS"}
@@ -71,7 +119,7 @@ class Watched:
     def _tile(self, alert: Alert, size: tuple[int, int]) -> Tile:
         base, levels = colors(alert)
         about = About(
-            title(alert.name),
+            TITLES.get(alert.name) or title(alert.name),
             f"{alert.summary} {alert.name} {_consequences(alert)}.",
             unit=_UNITS[alert.unit],
             shows=(alert.name, alert.sli),
