@@ -61,7 +61,7 @@ QUIET: Mapping[str, str] = {
 IMPOSSIBLE: Mapping[str, str] = {
     "natobs_nic_driver_drops_total": "counted by the drivers of cloud network cards; tested on recorded ones",
     "natobs_nic_allowance_exceeded_total": "counted by the drivers of cloud network cards; tested on recorded ones",
-    "changes(prometheus_tsdb_lowest_timestamp_seconds": "takes a Prometheus that has begun to forget: hours, at least",
+    "prometheus_tsdb_lowest_timestamp_seconds": "takes a Prometheus that has begun to forget: hours, at least",
 }
 """What is in expressions that no lab can fill, and why."""
 STAGES: tuple[tuple[tuple[str, ...], set[str]], ...] = (
