@@ -3,7 +3,7 @@
 import pytest
 
 from natobs.slo.prometheus import Series
-from natobs.slo.status import Standing, State, expression, standings
+from natobs.slo.status import OBJECTIVES, Standing, State, budgets, recorded, standings
 
 ERRORS, LEFT, BURN = (
     "slo:sli_error:ratio_rate30d",
@@ -89,8 +89,15 @@ def test_a_cluster_is_judged_by_its_own_budgets_and_by_targets_that_belong_to_no
     found = [*objective(), *group("nat-1", 0.02, -1.0, 2.0), *group("nat-2", 0.001, 0.9, 0.1, nat_cluster="b")]
     (one,) = standings(found, "b")
     assert (one.target, one.state, [each.labels["nat"] for each in one.groups]) == (0.99, State.KEPT, ["nat-2"])
-    assert expression("b") == expression()[:-1] + ',nat_cluster=~"|b"}'
     assert standings([]) == ()
+
+
+def test_budgets_are_asked_for_one_objective_after_the_other() -> None:
+    assert recorded([*objective("nat-m6"), *objective("nat-m1")]) == ["nat-m6", "nat-m1"]
+    assert "slo:objective:ratio" in OBJECTIVES
+    names = f'__name__=~"{ERRORS}|{LEFT}|{BURN}"'
+    assert budgets("nat-m1") == f'{{{names},sloth_id="nat-m1"}}'
+    assert budgets('a"b', "egress.a") == f'{{{names},sloth_id="a\\"b",nat_cluster=~"|egress\\\\.a"}}'
 
 
 def test_series_of_sloth_without_a_title_are_read_too() -> None:

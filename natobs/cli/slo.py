@@ -13,7 +13,7 @@ from natobs.cli.main import EXIT_BAD
 from natobs.cli.parameters import with_access
 from natobs.slo import http_config as access_file
 from natobs.slo.prometheus import Prometheus
-from natobs.slo.status import Group, Standing, State, expression, standings
+from natobs.slo.status import OBJECTIVES, Group, Standing, State, budgets, recorded, standings
 
 _HEADER = ("SLO", "target", "errors 30d", "budget left", "burn now", "worst", "budgets", "spent", "state")
 _NUMBERS = ("target", "errors 30d", "budget left", "burn now", "budgets", "spent")
@@ -73,10 +73,11 @@ def status(*, prometheus: str, cluster: str, slos: tuple[str, ...], as_json: boo
     when none is known, or when Prometheus does not answer.
     """
     server = Prometheus(prometheus, None if http_config is None else access_file.load(http_config))
-    found = standings(server.query(expression(cluster)), cluster)
-    known = {one.id for one in found}
-    missing = [Standing(slo, "", None, (), 0) for slo in dict.fromkeys(slos) if slo not in known]
-    shown = [*missing, *(one for one in found if not slos or one.id in slos)]
+    about = server.query(OBJECTIVES)
+    wanted = [slo for slo in recorded(about) if not slos or slo in slos]
+    found = standings([*about, *(one for slo in wanted for one in server.query(budgets(slo, cluster)))], cluster)
+    missing = [Standing(slo, "", None, (), 0) for slo in dict.fromkeys(slos) if slo not in wanted]
+    shown = [*missing, *(one for one in found if one.id in wanted)]
     if as_json:
         click.echo(json.dumps([_as_dict(one) for one in shown], indent=2))
     else:

@@ -33,16 +33,23 @@ class Series(NamedTuple):
     value: float | None
 
 
-def selector(names: Iterable[str], cluster: str = "") -> str:
+def selector(names: Iterable[str], cluster: str = "", **equal: str) -> str:
     """One selector of several recorded series, so that all of an answer are of the same moment.
 
     Args:
         names: of the series.
+        equal: labels, and what they must be.
         cluster: only those of this NAT cluster and those that belong to none, as targets do; empty for all.
     """
-    pattern = msgspec.json.encode("|" + re.escape(cluster)).decode()  # PromQL quotes as JSON does
-    more = f",{_CLUSTER}=~{pattern}" if cluster else ""
-    return f'{{__name__=~"{"|".join(names)}"{more}}}'
+    matchers = [f'__name__=~"{"|".join(names)}"', *(f"{label}={_quoted(text)}" for label, text in equal.items())]
+    if cluster:
+        matchers.append(f"{_CLUSTER}=~{_quoted('|' + re.escape(cluster))}")
+    return f"{{{','.join(matchers)}}}"
+
+
+def _quoted(text: str) -> str:
+    """As PromQL quotes a string: as JSON does."""
+    return msgspec.json.encode(text).decode()
 
 
 class _Row(msgspec.Struct):

@@ -74,16 +74,25 @@ class Standing:
         return State.UNKNOWN if self.unknown or not self.groups else State.KEPT
 
 
-def expression(cluster: str = "") -> str:
-    """The query whose series :func:`standings` takes."""
-    return selector((*_OF_GROUPS, *_OF_OBJECTIVES), cluster)
+OBJECTIVES = selector(_OF_OBJECTIVES)
+"""The query that says which objectives there are, and their targets."""
+
+
+def budgets(slo: str, cluster: str = "") -> str:
+    """The query of one objective's budgets: a large fleet has too many for one answer about all objectives."""
+    return selector(_OF_GROUPS, cluster, **{_ID: slo})
+
+
+def recorded(found: Sequence[Series]) -> list[str]:
+    """The ids of the objectives that the answer to :data:`OBJECTIVES` names, each once."""
+    return list(dict.fromkeys(labels[_ID] for labels, _ in found if _ID in labels))
 
 
 def standings(found: Sequence[Series], cluster: str = "") -> tuple[Standing, ...]:
     """Every objective that is recorded, the worst first.
 
     Args:
-        found: what Prometheus answered.
+        found: what Prometheus answered to :data:`OBJECTIVES` and to :func:`budgets`.
         cluster: only budgets of this NAT cluster; empty for all.
     """
     groups: dict[frozenset[tuple[str, str]], dict[str, float | None]] = {}
