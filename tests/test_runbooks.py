@@ -12,8 +12,10 @@ from natobs.catalogue.types import Metric
 from natobs.config.fleet import AlertSettings, Fleet, ObjectiveSettings
 from natobs.errors import CatalogueError
 from natobs.generate import fault_reference, files
+from natobs.generate.alertmanager.inhibition import inhibitions
+from natobs.generate.alertmanager.notices import notices
 from natobs.generate.runbooks import files as runbooks
-from natobs.generate.runbooks import fragments
+from natobs.generate.runbooks import fragments, relations
 from natobs.generate.settings import plan
 from tests import promql_names, runbook_commands
 
@@ -145,6 +147,42 @@ def test_thresholds_are_those_of_the_fleet_and_what_is_switched_off_keeps_its_pa
     made = runbooks.files(plan(fleet))
     assert "above 61.3 %" in made["docs/runbooks/NatConntrackUsage.md"]
     assert len(made) == len(PAGES)
+
+
+def words(matcher: str) -> set[str]:
+    """The values that a matcher of inhibition names."""
+    return set(re.findall(r"[A-Za-z]+", matcher.partition("=")[2]))
+
+
+def test_what_a_page_says_of_silence_is_what_alertmanager_is_told() -> None:
+    everything = plan(Fleet())
+    told = {
+        (cause, symptom, action)
+        for rule in inhibitions(everything)
+        if rule.why.startswith(("Causes silence", "The only ticket"))
+        for cause in words(rule.source[0])
+        for symptom in words(rule.target[0])
+        for action in words(rule.target[1])
+    }
+    actions: dict[str, set[str]] = {}
+    for notice in notices(everything):
+        actions.setdefault(notice.name, set()).add(notice.action.value)
+    known = {alert.name: alert for alert in everything.alerts}
+    said = {
+        (one.name, name, action)
+        for name in actions
+        for one in relations.silencers(name, known)
+        for action in ("page", "ticket")
+        if action in actions[name] and (action == "ticket" or one.pages)
+    }
+    assert len(said) > 100
+    assert said == {one for one in told if one[2] in actions[one[1]]}
+
+
+def test_tickets_that_a_page_is_not_silenced_with_are_told_apart() -> None:
+    assert "Its tickets, and not its pages, are silenced by [Nat" in WRITTEN["NatOutboundSuccessBurn"]
+    assert "in the same subnet: work on those first." in WRITTEN["NatOutboundSuccessBurn"]
+    assert "Silenced by" not in WRITTEN["NatTableFull"]
 
 
 def test_queries_keep_apart_what_a_fleet_keeps_apart() -> None:

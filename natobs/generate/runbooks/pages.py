@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from natobs.catalogue.alerting import Alert
 from natobs.catalogue.failure import Fault
+from natobs.catalogue.naming import Action
 from natobs.catalogue.objectives import Objective
-from natobs.catalogue.promql import Query, Rendering, Scope
+from natobs.catalogue.promql import Query, Rendering
 from natobs.catalogue.values import Value
 from natobs.generate import markdown, words
 from natobs.generate.rules.model import expression
+from natobs.generate.runbooks import relations
 from natobs.generate.runbooks.fragments import HEADINGS, read
 
 _HINTS = "[all runbooks, and what the names in the examples stand for](README.md)"
@@ -37,10 +39,6 @@ class Context:
     grafana: str
     rendering: Rendering
 
-    def silencing(self, name: str) -> list[str]:
-        """The alerts whose symptom this one is."""
-        return [alert.name for alert in self.alerts.values() if name in alert.silences]
-
 
 def alert_page(alert: Alert, context: Context) -> str:
     """The runbook of an operational alert."""
@@ -56,8 +54,9 @@ def alert_page(alert: Alert, context: Context) -> str:
         ),
     ]
     condition = alert.condition(alert.levels[-1])
+    actions = [level.action for level in alert.levels]
     rule = [
-        *_relations(alert.name, alert.silences, context, masked=alert.masked),
+        *_relations(alert.name, actions, alert.silences, context, masked=alert.masked),
         *_expression(f"The expression, at severity {alert.levels[-1].severity.value}:", condition, context),
     ]
     return _page(alert.name, alert.name, facts, {HEADINGS[-1]: ["---\n", *rule]}, context)
@@ -76,7 +75,8 @@ def burn_page(name: str, context: Context) -> str:
             [words.dashboard(objectives[0].sli, context.grafana)],
         ),
     ]
-    rule = list(_relations(name, (), context, masked=True))
+    actions = [tier.action for one in objectives for tier in one.tiers()]
+    rule = list(_relations(name, actions, (), context, masked=True))
     for objective in objectives:
         rule += _expression(f"Bad events of `{objective.id}` in five minutes:", objective.bad, context)
         rule += _expression("And all events:", objective.total, context)
@@ -114,19 +114,14 @@ def _facts(*parts: list[str]) -> str:
     return f"{line[0].upper()}{line[1:]}\n"
 
 
-def _relations(name: str, silences: Iterable[str], context: Context, *, masked: bool) -> Iterator[str]:
+def _relations(
+    name: str, actions: Iterable[Action], silences: Iterable[str], context: Context, *, masked: bool
+) -> Iterator[str]:
     known = [other for other in silences if other in context.alerts or other in context.objectives]
-    causes = context.silencing(name)
-    for place, wide in (("on the same NAT", False), ("in the same cluster", True)):
-        if sources := [cause for cause in causes if (context.alerts[cause].scope is Scope.CLUSTER) is wide]:
-            yield f"Silenced by {_links(sources)} {place}: work on those first.\n"
+    yield from (f"{sentence}\n" for sentence in relations.sentences(name, actions, context.alerts))
     if known:
-        yield f"Silences {_links(known)}: its symptoms.\n"
+        yield f"Silences {relations.links(known)}: its symptoms.\n"
     yield "Silent in maintenance.\n" if masked else "Maintenance does not silence it.\n"
-
-
-def _links(names: Iterable[str]) -> str:
-    return ", ".join(f"[{name}]({name}.md)" for name in names)
 
 
 def _expression(lead: str, query: Query, context: Context) -> Iterator[str]:
