@@ -1,9 +1,14 @@
 """``natobs slo`` against Debian's Prometheus with recorded series, and its list against the catalogue."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -92,6 +97,21 @@ def test_nothing_that_is_known_is_not_good(server: Server) -> None:
         1,
         "no objective is recorded: are the rules loaded, and are agents scraped?\n",
     )
+
+
+def test_the_page_is_served_until_it_is_told_to_stop(server: Server) -> None:
+    record(server, rule("slo:objective:ratio", "0.99", **M1), *budget("nat-1", "0.003", "0.7", "0.25"))
+    command = [sys.executable, "-m", "natobs", "slo", "serve", "--prometheus", server.url, "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        found = re.search(r"listening on (127\.0\.0\.1:\d+)", process.stderr.readline())
+        assert found
+        with urlopen(f"http://{found[1]}/", timeout=5) as answer:
+            page = answer.read().decode()
+        assert "a nat-1" in page
+        assert "70.000 %" in page
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
 
 
 def test_the_list_is_that_of_the_catalogue_and_of_the_fleets_file(tmp_path: Path) -> None:

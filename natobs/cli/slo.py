@@ -1,8 +1,10 @@
 """``natobs slo``: which objectives there are, and how their error budgets stand."""
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,13 +14,13 @@ from natobs.cli.columns import columns
 from natobs.cli.main import EXIT_BAD
 from natobs.cli.parameters import with_access
 from natobs.slo import http_config as access_file
+from natobs.slo.asking import ask
 from natobs.slo.prometheus import Prometheus
-from natobs.slo.status import OBJECTIVES, Group, Standing, State, budgets, recorded, standings
+from natobs.slo.status import Group, Standing, State
+from natobs.slo.wording import burn, share, whose
 
 _HEADER = ("SLO", "target", "errors 30d", "budget left", "burn now", "worst", "budgets", "spent", "state")
 _NUMBERS = ("target", "errors 30d", "budget left", "burn now", "budgets", "spent")
-_LABELS = ("nat_cluster", "nat", "subnet", "target", "destination")
-"""What names a group to a person."""
 
 
 @click.group(epilog="Example: natobs slo status --prometheus http://127.0.0.1:9090")
@@ -73,17 +75,45 @@ def status(*, prometheus: str, cluster: str, slos: tuple[str, ...], as_json: boo
     when none is known, or when Prometheus does not answer.
     """
     server = Prometheus(prometheus, None if http_config is None else access_file.load(http_config))
-    about = server.query(OBJECTIVES)
-    wanted = [slo for slo in recorded(about) if not slos or slo in slos]
-    found = standings([*about, *(one for slo in wanted for one in server.query(budgets(slo, cluster)))], cluster)
-    missing = [Standing(slo, "", None, (), 0) for slo in dict.fromkeys(slos) if slo not in wanted]
-    shown = [*missing, *(one for one in found if one.id in wanted)]
+    shown = ask(server, cluster, slos)
     if as_json:
         click.echo(json.dumps([_as_dict(one) for one in shown], indent=2))
     else:
         click.echo(_text(shown, each=bool(slos)))
     good = any(one.groups for one in shown) and not any(one.state is State.SPENT for one in shown)
     sys.exit(0 if good else EXIT_BAD)
+
+
+@command.command(epilog="Example: natobs slo serve --prometheus http://127.0.0.1:9090 --listen 127.0.0.1:9654")
+@click.option("--prometheus", metavar="URL", required=True, help="Prometheus, or what has its API.")
+@click.option("--cluster", metavar="NAME", default="", help="Only budgets of this NAT cluster.")
+@click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:9654", show_default=True, help="Where to serve.")
+@click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TLS and users, as for Prometheus exporters.",
+)
+@with_access
+def serve(
+    *, prometheus: str, cluster: str, listen: str, web_config_file: Path | None, http_config: Path | None
+) -> None:
+    """Serve a page that shows how error budgets stand.
+
+    For whoever has no Grafana at hand. SIGHUP reads --web.config.file again; SIGTERM ends it.
+    """
+    from natobs.cli import serving  # noqa: PLC0415  what only this command needs
+    from natobs.exposition.listen import parse_listen  # noqa: PLC0415  the same
+    from natobs.exposition.webconfig import load_web_config  # noqa: PLC0415  the same
+    from natobs.slo.page import BudgetPage  # noqa: PLC0415  the same
+    from natobs.slo.serving import BudgetServer  # noqa: PLC0415  the same
+
+    logging.basicConfig(format="natobs: %(levelname)s: %(message)s", level="INFO")
+    server = Prometheus(prometheus, None if http_config is None else access_file.load(http_config))
+    page = BudgetPage(lambda: ask(server, cluster), server.title)
+    web_config = partial(load_web_config, web_config_file) if web_config_file else None
+    service = BudgetServer(page, (parse_listen(listen),), web_config)
+    serving.serve(service, lambda: serving.warn_of_exposure(service.addresses), None)
 
 
 def _text(shown: Sequence[Standing], *, each: bool) -> str:
@@ -103,18 +133,14 @@ def _cells(one: Standing, group: Group | None) -> tuple[str, ...]:
     return (
         one.id,
         target,
-        _share(group.errors),
-        _share(group.left),
-        "no data" if group.burn is None else f"{group.burn:.2f}x",
-        " ".join(group.labels[label] for label in _LABELS if group.labels.get(label)),
+        share(group.errors),
+        share(group.left),
+        burn(group.burn),
+        whose(group),
         str(len(one.groups)),
         str(sum(other.left is not None and other.left <= 0 for other in one.groups)),
         one.state.value,
     )
-
-
-def _share(value: float | None) -> str:
-    return "no data" if value is None else f"{value * 100:.3f} %"
 
 
 def _percent(value: float) -> str:

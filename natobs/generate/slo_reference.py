@@ -19,10 +19,11 @@ off.
 ```sh
 natobs slo list --config fleet.toml
 natobs slo status --prometheus http://127.0.0.1:9090
+natobs slo serve --prometheus http://127.0.0.1:9090
 ```
 
 `list` says which there are. `status` says what is left of each budget and who has spent most of it; its exit status is
-1 while a budget is spent, or when nothing is known."""
+1 while a budget is spent, or when nothing is known. `serve` shows the same as a page, on http://127.0.0.1:9654/."""
 _GUARD = f"""How many bad events reach a tier's speed at ordinary times, within its long window. With fewer events than
 usual, a share says little, so an alert also takes at least {LEAST_FAILURES} bad events; a configuration in which
 fewer would page at ordinary times is refused. `natobs generate rules --explain` prints this table for your fleet."""
