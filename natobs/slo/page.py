@@ -27,6 +27,8 @@ _HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}"><style>{STYLE}</style></head><body>'
 )
+_NUMBERS = "".join(f'<th style="text-align: right">{word}</th>' for word in ("left", "errors", "burns now"))
+_TABLE = f"<table><tr><th>whose</th>{_NUMBERS}</tr>"
 
 Look = Callable[[], Sequence[Standing]]
 """Asks how objectives stand; may raise MonitoringError."""
@@ -87,7 +89,7 @@ def _groups(one: Standing) -> Iterator[str]:
     left = worst.left or 0.0
     yield f'<div class="now">{share(worst.left)}<span class="of"> left of the worst budget{spent}</span></div>'
     yield f'<meter min="0" max="1" low="0.25" value="{min(1.0, max(0.0, left)):.4f}"></meter>'
-    yield "<table><tr><th>whose</th><th>left</th><th>errors</th><th>burns now</th></tr>"
+    yield _TABLE
     for group in one.groups[:_SHOWN_GROUPS]:
         cells = (share(group.left), share(group.errors), burn(group.burn))
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)

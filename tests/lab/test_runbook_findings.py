@@ -79,7 +79,7 @@ def test_exhausted_ports_show_in_the_census_and_another_address_for_each_flow_en
     with find("ports-exhausted")(lab):
         before = drops(nat)
         assert not connects(lab, PORT)
-        assert connects(lab, OTHER)
+        assert connects(lab, OTHER, 3.0)
         risen = [new - old for new, old in zip(drops(nat), before, strict=True)]
         assert risen[0] == risen[1] > 0
         ranking = type_from("F9", nat, "natobs census --by tuple --top 10").splitlines()
@@ -149,7 +149,7 @@ def test_large_transfers_hang_in_a_black_hole_and_clamping_ends_that(lab: Lab, n
     large = [sys.executable, "-c", LARGE, SERVER]
     client = lab.host("client1")
     with find("mtu-black-hole")(lab):
-        assert connects(lab, 443)  # handshakes succeed
+        assert connects(lab, 443, 3.0)  # handshakes succeed
         assert client.run(large, check=False).returncode != 0
         said = type_from("F8", client, "natobs probe once pmtu://198.51.100.1:443")
         assert "good" not in said.split()
