@@ -79,6 +79,9 @@ WINDOWS: dict[str, int] = {
 ERROR_RATIO: dict[str, Recorded] = {name: Recorded(f"slo:sli_error:ratio_rate{name}", _OF_SLO) for name in WINDOWS}
 """Share of bad events by window."""
 
+EXPLAINED = Recorded("slo:explained:active", (*_OF_SLO, ACTION))
+"""1 while an alert of an action fires that names why events are bad; a burning budget is then no news of its own."""
+
 OBJECTIVE = Recorded("slo:objective:ratio", SLO_LABELS, origin=Origin.CONSTANT)
 ERROR_BUDGET = Recorded("slo:error_budget:ratio", SLO_LABELS, origin=Origin.CONSTANT)
 PERIOD_DAYS = Recorded("slo:time_period:days", SLO_LABELS, origin=Origin.CONSTANT)

@@ -13,7 +13,7 @@ from natobs.catalogue import naming
 from natobs.catalogue.alerting import Alert, Level, Unit
 from natobs.catalogue.naming import ERROR_RATIO, MINUTE, WINDOWS, Action
 from natobs.catalogue.objectives import LEAST_FAILURES, Objective, Tier
-from natobs.catalogue.promql import Query, Scope, over, series
+from natobs.catalogue.promql import Query, Scope, highest, over, series
 from natobs.catalogue.values import MAINTENANCE
 from natobs.generate.rules.model import Alerting, Group
 from natobs.generate.rules.recording import QUICK
@@ -21,7 +21,7 @@ from natobs.generate.settings import Plan
 
 _SURELY = LEAST_FAILURES - 0.5
 """Counts are extrapolated, and three may read 2.9."""
-BURN_HOLD = {"1h": 2 * MINUTE, "6h": 5 * MINUTE, "1d": 15 * MINUTE, "3d": 30 * MINUTE}
+BURN_HOLD = {"1h": 3 * MINUTE, "6h": 5 * MINUTE, "1d": 15 * MINUTE, "3d": 30 * MINUTE}
 """By long window, in seconds. Longer than alerts that name a cause take, so that these are first and silence it."""
 _BURN_KEEP = 5 * MINUTE
 _FORMATS: dict[Unit, str] = {
@@ -116,11 +116,19 @@ def _burning(objective: Objective, action: Action, plan: Plan) -> Alerting:
 
 
 def _burns(objective: Objective, tier: Tier) -> Query:
-    """Whether the budget is spent at the speed of a tier: of late, still, and by more than a few events."""
+    """Whether the budget is spent at the speed of a tier: lately, still, by many events, unexplained."""
     limit = float(f"{tier.factor * objective.budget:.9g}")
     long, short = (series(ERROR_RATIO[window], sloth_id=objective.id) > limit for window in (tier.long, tier.short))
     on = (objective.scope.mark, *objective.extra)
-    return long.both(short, on).both(_enough(objective, tier), on)
+    # Without the window's label, two tiers that burn are one alert.
+    one = highest(objective.scope, long, *objective.extra, *naming.SLO_LABELS)
+    burns = one.both(short, on).both(_enough(objective, tier), on)
+    if tier.action is Action.FREEZE:  # for machines, which are to stop whatever the cause
+        return burns
+    # When what an alert has named is mended, that alert ends, and the short window remembers the failures for longer.
+    action = "page" if tier.action is Action.PAGE else "~page|ticket"
+    explained = series(naming.EXPLAINED, sloth_id=objective.id, natobs_action=action)
+    return burns.unless(over("max_over_time", explained, WINDOWS[tier.short] + _BURN_KEEP), on)
 
 
 def _enough(objective: Objective, tier: Tier) -> Query:

@@ -8,9 +8,11 @@ minute's resolution, a thousand NATs would cost minutes of CPU a cycle.
 """
 
 from collections.abc import Iterator
+from functools import reduce
 
 from natobs.catalogue import naming
-from natobs.catalogue.naming import ERROR_RATIO, HOUR, MINUTE, WINDOWS
+from natobs.catalogue.alerting import Alert
+from natobs.catalogue.naming import ERROR_RATIO, HOUR, MINUTE, WINDOWS, Action
 from natobs.catalogue.objectives import PERIOD_DAYS, Objective
 from natobs.catalogue.promql import Query, Recorded, Scope, call, over, series
 from natobs.catalogue.values import MAINTENANCE
@@ -44,6 +46,7 @@ def groups(plan: Plan) -> Iterator[Group]:
     yield Group("natobs-slo-steps", STEP, tuple(_steps()))
     yield Group("natobs-slo-windows", _WINDOWS, (*_ratios("2h", "6h", "1d", "3d", "30d"), *_period()))
     yield Group("natobs-slo-hours", HOUR, tuple(_hours()))
+    yield Group("natobs-slo-explained", QUICK, tuple(_explanations(plan)))
 
 
 def identity(objective: Objective) -> dict[str, str]:
@@ -108,3 +111,34 @@ def _current() -> Recording:
 def _period() -> Iterator[Recording]:
     yield Recording(naming.PERIOD_BURN.name, _burn(series(ERROR_RATIO["30d"])))
     yield Recording(naming.BUDGET_REMAINING.name, Query("1") - series(naming.PERIOD_BURN))
+
+
+def _explanations(plan: Plan) -> Iterator[Recording]:
+    """Whether bad events are explained by an alert that fires.
+
+    As in Alertmanager, what wakes somebody explains pages and tickets, and a ticket explains tickets alone, unless the
+    catalogue says that it explains pages too.
+    """
+    for objective in plan.objectives:
+        causes = [alert for alert in plan.alerts if objective.alert in alert.silences]
+        for action in (Action.PAGE, Action.TICKET):
+            named = list(_named(objective, causes, action))
+            if named:
+                labels = identity(objective) | {naming.ACTION: action.value}
+                yield Recording(naming.EXPLAINED.name, reduce(Query.either, named).is_so(">=", 0), labels)
+
+
+def _named(objective: Objective, causes: list[Alert], action: Action) -> Iterator[Query]:
+    """Events of the objective, while an alert of this action fires that names why they are bad."""
+    events = series(naming.TOTAL, sloth_id=objective.id)
+    for scope in Scope:
+        here = [alert for alert in causes if alert.scope is scope]
+        names = {alert.name for alert in here if any(level.action is action for level in alert.levels)}
+        by_action = {action.value: names}
+        if action is Action.PAGE:
+            by_action[Action.TICKET.value] = {alert.name for alert in here if objective.alert in alert.explains}
+        for value, some in by_action.items():
+            if some:
+                one_of = f"~{'|'.join(sorted(some))}"
+                firing = series(naming.FIRING, alertname=one_of, alertstate="firing", natobs_action=value)
+                yield events.both(firing, scope)
