@@ -53,7 +53,7 @@ def after_next_census(running: AgentInLab) -> Scrape:
     """A scrape with the figures of a census that began after this call."""
     called = time.time()
     return running.await_value(
-        lambda scrape: max(scrape.of("natobs_census_timestamp_seconds").values(), default=0.0) > called, 20
+        lambda scrape: max(scrape.of("natobs_census_timestamp_seconds").values(), default=0.0) > called, 60
     )
 
 
@@ -204,7 +204,7 @@ def test_a_census_in_a_full_table_leaves_scrapes_alone_and_dies_with_the_agent(
 ) -> None:
     lab = lab_factory(topology.two_armed("large"))
     entries.load(lab.host("nat"), 200_000)
-    with agent(lab, tmp_path, "interval_seconds = 1\nmax_cpu_share = 1.0\nlimit_seconds = 20") as running:
+    with agent(lab, tmp_path, "interval_seconds = 1\nmax_cpu_share = 1.0\nlimit_seconds = 60") as running:
         agent_process = psutil.Process(running.process.pid)
         scrape = after_next_census(running)
         assert sum(scrape.of("natobs_nat_flows").values()) >= 200_000

@@ -175,17 +175,20 @@ def test_a_target_off_the_list_is_refused(lab: Lab, agent: AgentInLab, target: s
 
 def test_failures_are_those_that_the_nat_met(lab: Lab, agent: AgentInLab) -> None:
     client, server = lab.host("client1"), lab.topology.server_addresses(4)[0]
-    (dead,) = ask(client, "tcp", f"{lab.topology.dead_address(4)}:80", timeout_seconds=0.3)
+    dead = ask(client, "tcp", f"{lab.topology.dead_address(4)}:80", count=5)
     (closed,) = ask(client, "tcp", f"{server}:4444")
     (port,) = ask(client, "udp", f"{server}:4444")
-    assert [(one["reason"], "says of its own attempt" in one["detail"]) for one in (dead, closed, port)] == [
-        ("timeout", True),
+    assert {one["reason"] for one in dead} == {"timeout"}
+    # It has 50 ms to say so before its asker gives up, which some of them miss on a machine that is busy.
+    told = [one for one in dead if "says of its own attempt" in one["detail"]]
+    assert told
+    assert {one["syn_retransmits"] for one in told} == {0}
+    assert [(one["reason"], "says of its own attempt" in one["detail"]) for one in (closed, port)] == [
         ("refused", True),
         ("refused", True),
     ]
     assert "(ICMP type 3 code 3)" in port["detail"]
-    assert dead["syn_retransmits"] == 0
-    assert results(agent.scrape())["failed"] == 3
+    assert agent.await_value(lambda scrape: results(scrape)["failed"] == 7, 10)
 
 
 def test_after_a_reload_an_address_that_comes_later_is_answered_from(lab: Lab, tmp_path: Path) -> None:
