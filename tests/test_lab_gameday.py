@@ -53,7 +53,7 @@ def outcome(
         healed=40,
         expected=expected,
         false=false or [],
-        stopped=[],
+        budgets=[],
         ignored=[],
         unresolved=unresolved or [],
         peer=[Notice("NodeHighNumberConntrackEntriesUsed", "", {"nat": "nat1"}, 11.0)],
@@ -87,16 +87,24 @@ def test_labels_are_part_of_what_is_expected() -> None:
     right = page(1010, "NatSubnetRouteMissing", subnet="private1")
     wrong = page(1011, "NatSubnetRouteMissing", subnet="private2")
     assert judge.matches(wanted, right.labels)
-    assert [one.labels for one in judge.others([wanted], [right, wrong], BEGAN, judge.PEOPLE)] == [
-        {"subnet": "private2"}
-    ]
+    assert [one.labels for one in judge.surprises([wanted], [right, wrong], BEGAN)] == [{"subnet": "private2"}]
 
 
 def test_what_nobody_expected_is_told_once_and_what_came_before_the_fault_too() -> None:
     pages = [page(990), page(1010), page(1011, "NatLinkDown"), page(1030, "NatLinkDown"), page(1031, "X", "none")]
-    told = judge.others([FULL], pages, BEGAN, judge.PEOPLE)
+    told = judge.surprises([FULL], pages, BEGAN)
     assert [(one.alert, one.seconds) for one in told] == [("NatTableFull", -10.0), ("NatLinkDown", 11.0)]
-    assert judge.others([FULL], pages[1:2], BEGAN, judge.PEOPLE) == []
+    assert judge.surprises([FULL], pages[1:2], BEGAN) == []
+
+
+def test_a_budget_that_is_spent_is_no_surprise_and_somebody_woken_for_it_is() -> None:
+    pages = [
+        page(1010 + number, "NatServiceBurn", action) for number, action in enumerate(("freeze", "ticket", "page"))
+    ]
+    assert [one.action for one in judge.budgets(pages, BEGAN)] == ["freeze", "ticket"]
+    assert [one.action for one in judge.surprises([FULL], pages, BEGAN)] == ["page"]
+    assert list(judge.open_alerts(pages[:2])) == []
+    assert list(judge.open_alerts(pages)) == ["NatServiceBurn"]
 
 
 def test_an_alert_is_open_until_the_pager_is_told_that_it_is_over() -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from natobs.catalogue.naming import ACTION, Action
+from natobs.catalogue.naming import ACTION
 from natobs.lab import launch
 from natobs.lab.faults import cpu
 from natobs.lab.faults.base import Evidence, Fault
@@ -125,7 +125,7 @@ class Play:
 
     def _told(self, stack: Stack, limit: float, before: Evidence, during: Evidence) -> Outcome:
         pages, kind = stack.pages(), self._kind
-        surprises = judge.others(self._expects, pages, self._began, judge.PEOPLE)
+        surprises = judge.surprises(self._expects, pages, self._began)
         ignored = [one for one in surprises if self._setting.any_load and one.alert in ABOUT_CPU]
         return Outcome(
             fault=kind.name,
@@ -141,7 +141,7 @@ class Play:
             ],
             false=[one for one in surprises if one not in ignored],
             ignored=ignored,
-            stopped=judge.others(self._expects, pages, self._began, (Action.FREEZE.value,)),
+            budgets=judge.budgets(pages, self._began),
             unresolved=self._open(pages),
             peer=self._peer(stack, pages),
             evidence={name: (before.get(name), value) for name, value in during.items()},

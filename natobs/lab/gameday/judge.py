@@ -59,18 +59,36 @@ def expected(expectation: Expectation, pages: Sequence[Page], steps: Steps, bega
     )
 
 
-def others(
-    expectations: Sequence[Expectation], pages: Iterable[Page], began: float, actions: Sequence[str]
-) -> list[Notice]:
-    """What came with one of these actions and was not expected: each alert once, as it came first."""
+def surprises(expectations: Sequence[Expectation], pages: Iterable[Page], began: float) -> list[Notice]:
+    """What somebody was told of and nobody expected: each alert once, as it came first."""
+    return _first(
+        (
+            page
+            for page in pages
+            if page.labels.get(ACTION) in PEOPLE
+            and not _on_a_budget(page)
+            and (page.time < began or not any(matches(one, page.labels) for one in expectations))
+        ),
+        began,
+    )
+
+
+def budgets(pages: Iterable[Page], began: float) -> list[Notice]:
+    """Notices and tickets on error budgets, each alert once."""
+    return _first((page for page in pages if _on_a_budget(page)), began)
+
+
+def _first(pages: Iterable[Page], began: float) -> list[Notice]:
     found: dict[frozenset[tuple[str, str]], Notice] = {}
     for page in pages:
-        if page.status != "firing" or page.labels.get(ACTION) not in actions:
-            continue
-        if page.time >= began and any(matches(one, page.labels) for one in expectations):
-            continue
-        found.setdefault(frozenset(page.labels.items()), notice(page.labels, page.time - began))
+        if page.status == "firing":
+            found.setdefault(frozenset(page.labels.items()), notice(page.labels, page.time - began))
     return list(found.values())
+
+
+def _on_a_budget(page: Page) -> bool:
+    """Whether it tells how much of a budget is spent; a page because one burns says that something is wrong now."""
+    return page.name.endswith("Burn") and page.labels.get(ACTION) != Action.PAGE.value
 
 
 def notice(labels: Mapping[str, str], seconds: float) -> Notice:
@@ -81,5 +99,6 @@ def notice(labels: Mapping[str, str], seconds: float) -> Notice:
 
 def open_alerts(pages: Iterable[Page]) -> Iterator[str]:
     """Names of alerts that somebody was told of, and not that they are over."""
-    latest = {frozenset(page.labels.items()): page for page in pages if page.labels.get(ACTION) in PEOPLE}
+    told = (page for page in pages if page.labels.get(ACTION) in PEOPLE and not _on_a_budget(page))
+    latest = {frozenset(page.labels.items()): page for page in told}
     yield from sorted({page.name for page in latest.values() if page.status == "firing"})

@@ -81,7 +81,8 @@ class Outcome(msgspec.Struct, frozen=True):
         healed: when it was healed.
         expected: what had to arrive.
         false: what arrived and was not expected.
-        stopped: notices that stop risky changes; they wake nobody.
+        budgets: notices and tickets that say how much of an error budget the fault has spent; they wake nobody, and
+            are right long after the fault is healed.
         ignored: what came because this machine is busy with other things, where that was accepted.
         unresolved: names of alerts that were not over at the end.
         peer: what node_exporter's published rules fired.
@@ -99,7 +100,7 @@ class Outcome(msgspec.Struct, frozen=True):
     healed: float
     expected: list[Expected]
     false: list[Notice]
-    stopped: list[Notice]
+    budgets: list[Notice]
     ignored: list[Notice]
     unresolved: list[str]
     peer: list[Notice]

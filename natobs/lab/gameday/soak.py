@@ -49,10 +49,10 @@ def soak(seconds: float, setting: Setting, say: Callable[[str], None], *, rng: r
             noise(stack.lab)
             last[noise.__name__.lstrip("_")] = time.time()
             _rest(stack, rng.uniform(0.5, 1.5) * _NOISE_SECONDS)
-            told = judge.others((), stack.pages(), began, judge.PEOPLE)
+            told = judge.surprises((), stack.pages(), began)
             left = max(0.0, began + seconds - time.time())
             say(f"{noise.__name__.lstrip('_').replace('_', ' ')}; {left:.0f} s left, {len(told)} told")
-        return judge.others((), stack.pages(), began, judge.PEOPLE)
+        return judge.surprises((), stack.pages(), began)
 
 
 def _rest(stack: Stack, seconds: float) -> None:
