@@ -97,6 +97,12 @@ def test_what_nobody_expected_is_told_once_and_what_came_before_the_fault_too() 
     assert judge.surprises([FULL], pages[1:2], BEGAN) == []
 
 
+def test_a_ticket_of_the_condition_that_pages_is_no_surprise_and_a_page_beyond_a_ticket_is() -> None:
+    wanted = Expectation("NatNicErrors", "ticket")
+    assert judge.surprises([FULL], [page(1010, action="ticket")], BEGAN) == []
+    assert len(judge.surprises([wanted], [page(1010, "NatNicErrors")], BEGAN)) == 1
+
+
 def test_a_budget_that_is_spent_is_no_surprise_and_somebody_woken_for_it_is() -> None:
     pages = [
         page(1010 + number, "NatServiceBurn", action) for number, action in enumerate(("freeze", "ticket", "page"))

@@ -12,6 +12,7 @@ import msgspec
 
 from natobs.cli.main import EXIT_BAD
 from natobs.errors import LabError
+from natobs.lab.faults.cpu import refuse_busy
 from natobs.lab.faults.registry import ALL, APART, find
 from natobs.lab.gameday.model import Outcome
 from natobs.lab.topology import TOPOLOGIES
@@ -78,7 +79,9 @@ def gameday(  # noqa: PLR0913  one argument for each option
             failed.append(kind.name)
             _progress(f"{kind.name} could not be played: {error}")
         else:
-            _progress(f"{kind.name}: {'as it must be' if outcomes[-1].passed else 'NOT as it must be'}")
+            false = ", ".join(sorted({one.alert for one in outcomes[-1].false}))
+            verdict = "as it must be" if outcomes[-1].passed else "NOT as it must be"
+            _progress(f"{kind.name}: {verdict}{f'; nobody expected {false}' if false else ''}")
         if html is not None:
             html.write_text(report.page(outcomes), "utf-8")
     if as_json:
@@ -107,6 +110,8 @@ def soak(minutes: float, topology: str, time_scale: float, *, any_load: bool, as
     from natobs.lab.gameday.soak import soak as soaking  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: like Ctrl-C
+    if not any_load:
+        refuse_busy("a soak")
     setting = Setting(TOPOLOGIES[topology], topology, time_scale)
     told = soaking(minutes * 60, setting, _progress, rng=random.Random())  # noqa: S311  noise, not secrets
     told = [one for one in told if not (any_load and one.alert in ABOUT_CPU)]

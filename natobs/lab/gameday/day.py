@@ -30,6 +30,7 @@ ABOUT_CPU = frozenset(
     {"NatCpuUsage", "NatCpuBurn", "NatSoftirqSaturated", "NatSoftnetPressure", "NatCpuSteal", "NatProbeScheduleLate"}
 ) | {"NatAddedLatency", "NatAddedLatencyBurn"}
 """What a machine that is busy with other things makes fire."""
+_PEER_ABOUT_CPU = frozenset({"NodeCPUHighUsage", "NodeSystemSaturation"})
 _SILENT = {"maintenance-restart": "NatStateLost"}
 """The alert whose value shows a fault that nobody is to be told of."""
 
@@ -143,7 +144,7 @@ class Play:
             ignored=ignored,
             budgets=judge.budgets(pages, self._began),
             unresolved=self._open(pages),
-            peer=self._peer(stack, pages),
+            peer=self._peer(stack),
             evidence={name: (before.get(name), value) for name, value in during.items()},
             traces=[trace for name in self._shown() for trace in self._traces(stack, name)],
         )
@@ -163,14 +164,15 @@ class Play:
 
         return judge.Steps(first(("pending", "firing")), first(("firing",)))
 
-    def _peer(self, stack: Stack, pages: Sequence[Page]) -> list[Notice]:
+    def _peer(self, stack: Stack) -> list[Notice]:
         """What node_exporter's rules fired because of the fault: not before it, and before it was healed."""
-        found = []
+        firsts: dict[str, Notice] = {}
         for one in self._history(stack, 'ALERTS{alertname=~"Node.+", alertstate="firing"}'):
-            first = one.samples[0][0]
-            if self._began <= first < self._healed:
-                found.append(judge.notice(one.labels, first - self._began))
-        return found
+            first, name = one.samples[0][0], one.labels["alertname"]
+            about_others = self._setting.any_load and name in _PEER_ABOUT_CPU and "cpu" not in self._kind.name
+            if self._began <= first < self._healed and not about_others:
+                firsts.setdefault(name, judge.notice(one.labels, first - self._began))
+        return sorted(firsts.values(), key=lambda one: one.seconds)
 
     def _shown(self) -> list[str]:
         names = [one.alert for one in self._expects] or [_SILENT.get(self._kind.name, "NatProbeFailing")]

@@ -13,7 +13,9 @@ from natobs.lab.stack.pager import Page
 
 PEOPLE = (Action.PAGE.value, Action.TICKET.value)
 """Actions that somebody is told of."""
-CONSTANT = frozenset({"alertname", "severity", ACTION, "sli", "fault", "nat_cluster"})
+CONSTANT = frozenset(
+    {"__name__", "alertname", "alertstate", "severity", ACTION, "sli", "fault", "nat_cluster", "job", "instance"}
+)
 """Labels that say nothing about where an alert is from."""
 
 
@@ -60,17 +62,19 @@ def expected(expectation: Expectation, pages: Sequence[Page], steps: Steps, bega
 
 
 def surprises(expectations: Sequence[Expectation], pages: Iterable[Page], began: float) -> list[Notice]:
-    """What somebody was told of and nobody expected: each alert once, as it came first."""
-    return _first(
-        (
-            page
-            for page in pages
-            if page.labels.get(ACTION) in PEOPLE
-            and not _on_a_budget(page)
-            and (page.time < began or not any(matches(one, page.labels) for one in expectations))
-        ),
-        began,
-    )
+    """What somebody was told of and nobody expected: each alert once, as it came first.
+
+    A ticket of the very condition that pages is none: usage that falls past 90 % is above 75 % for a while.
+    """
+
+    def known(page: Page) -> bool:
+        as_page = {**page.labels, ACTION: Action.PAGE.value}
+        return page.time >= began and any(
+            matches(one, labels) for one in expectations for labels in (page.labels, as_page)
+        )
+
+    told = (page for page in pages if page.labels.get(ACTION) in PEOPLE and not _on_a_budget(page))
+    return _first((page for page in told if not known(page)), began)
 
 
 def budgets(pages: Iterable[Page], began: float) -> list[Notice]:
