@@ -45,7 +45,8 @@ def test_impossible_numbers_are_refused(count: int) -> None:
 
 def test_ports_are_held_on_every_snat_address_by_a_host_that_is_not_there() -> None:
     pool = topology.pool()
-    made = list(entries.holding(pool, "198.51.100.7", 8443, range(2000, 2003)))
+    holding = entries.holding(pool, "198.51.100.7", 8443, range(2000, 2003))
+    made = [entries.held_line(connection, outside) for connection, outside in holding]
     assert len(set(made)) == 4 * 3
     assert {re.findall(r" -n (\S+)", line)[0] for line in made} == set(pool.snat_addresses(4))
     assert all(" -d 198.51.100.7 " in line and " --dport 8443 " in line for line in made)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from natobs.errors import LabError
+from natobs.lab.closing import Connection
 from natobs.lab.lab import Host
 from natobs.lab.launch import require
 from natobs.lab.topology import Topology, nth
@@ -32,6 +33,7 @@ MARK = 0x6C6162
 REMOVE = ("sh", "-c", f"conntrack -D -m {MARK} >/dev/null 2>&1; true")
 """The program that removes them; its exit status says whether there were any, which is no matter."""
 
+_SERVICE = 443
 _GHOST = 200  # last digits of inside addresses that no client has
 
 _STATE = {"assured": ("SEEN_REPLY,ASSURED", "ESTABLISHED"), "one-way": ("UNSET", "SYN_SENT")}
@@ -49,44 +51,45 @@ def lines(topology: Topology, count: int, kind: Kind = "assured", *, seconds: in
     """
     if not 0 <= count <= MOST:
         raise LabError(f"{count} conntrack entries; between 0 and {MOST} are possible")
-    return islice(_all_lines(topology, kind, seconds), count)
-
-
-def _all_lines(topology: Topology, kind: Kind, seconds: int) -> Iterator[str]:
-    inside = topology.client_address(topology.clients[0], 4)
     outside = topology.snat_addresses(4)[0]
+    return (_line(one, outside, kind, seconds) for one in islice(connections(topology), count))
+
+
+def connections(topology: Topology) -> Iterator[Connection]:
+    """Give the connections that :func:`lines` is about, all of them."""
+    inside = topology.client_address(topology.clients[0], 4)
     servers = [nth(topology.server_network(4), number) for number in _ADDRESSES]
-    for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
-        for server in servers:
-            yield from _connections(inside, outside, server, 443, (port,), kind, seconds)
+    return ((inside, port, server, _SERVICE) for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS) for server in servers)
 
 
-def holding(topology: Topology, server: str, port: int, ports: Iterable[int], *, seconds: int = 3600) -> Iterator[str]:
-    """Give lines for answered connections that hold SNAT ports towards one service.
+def holding(topology: Topology, server: str, port: int, ports: Iterable[int]) -> Iterator[tuple[Connection, str]]:
+    """Give connections that hold SNAT ports towards one service, each with the SNAT address that is meant.
 
     Args:
         topology: every SNAT address of which is meant; IPv4.
         server: address of the service.
         port: port of the service.
         ports: SNAT ports that are held.
-        seconds: after which the kernel forgets them.
     """
     for number, outside in enumerate(topology.snat_addresses(4)):
         ghost = nth(topology.inside(4)[0], _GHOST + number)
-        yield from _connections(ghost, outside, server, port, ports, "assured", seconds)
+        for held in ports:
+            yield (ghost, held, server, port), outside
 
 
-def _connections(  # noqa: PLR0913, PLR0917 - the parts of a line
-    inside: str, outside: str, server: str, service: int, ports: Iterable[int], kind: Kind, seconds: int
-) -> Iterator[str]:
+def held_line(connection: Connection, outside: str, *, seconds: int = 3600) -> str:
+    """Give the line of an answered connection that holds its own port on a SNAT address."""
+    return _line(connection, outside, "assured", seconds)
+
+
+def _line(connection: Connection, outside: str, kind: Kind, seconds: int) -> str:
+    inside, port, server, service = connection
     status, state = _STATE[kind]
-    head = (
-        # the mark behind -p, which would overwrite it (conntrack-tools 1.4.7)
+    # the mark stands behind -p, which would overwrite it (conntrack-tools 1.4.7)
+    return (
         f"-A -t {seconds} -u {status} -s {inside} -d {server} -r {server} -n {outside} -p tcp -m {MARK}"
-        f" --dport {service} --reply-port-src {service} --state {state} --sport "
+        f" --dport {service} --reply-port-src {service} --state {state} --sport {port} --reply-port-dst {port}\n"
     )
-    for port in ports:
-        yield f"{head}{port} --reply-port-dst {port}\n"
 
 
 def load(nat: Host, count: int, kind: Kind = "assured", *, seconds: int = 3600, check: bool = True) -> str:

@@ -7,10 +7,12 @@
 
 TOPOLOGY is that of the lab, as JSON. Prints ``full`` when it is for the first
 time. Entries of others that time out make room, which is taken within a second
-(table) or half a minute (ports). Knows the lines of :mod:`natobs.lab.entries`
+(table) or half a minute (ports). By SIGTERM its connections end as if they had
+been closed. Knows the lines of :mod:`natobs.lab.entries`
 and conntrack(8); refuses to know why.
 """
 
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ from pathlib import Path
 import msgspec
 
 from natobs.lab import entries
+from natobs.lab.closing import Connection, close
 from natobs.lab.topology import Topology
 
 _COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
@@ -41,44 +44,88 @@ def load(lines: Iterable[str]) -> None:
             loader.stdin.writelines(lines)
 
 
-def fill_table(topology: Topology, kind: entries.Kind) -> Iterator[None]:
-    """Fill the whole table; each step fills what has become free since."""
-    lines = chain.from_iterable(entries.lines(topology, entries.MOST, kind, seconds=_LIFE_SECONDS) for _ in count())
-    while True:
-        missing = int(_LIMIT.read_text("ascii")) - int(_COUNT.read_text("ascii"))
-        if missing > 0:
-            load(islice(lines, missing))
-        yield
+class Filling:
+    """What fills a table, step by step.
+
+    Args:
+        topology: of the lab.
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+
+    def steps(self) -> Iterator[None]:
+        """Fill at the first step; each further one fills what has become free since."""
+        raise NotImplementedError
+
+    def connections(self) -> Iterator[Connection]:
+        """The established connections that were made."""
+        raise NotImplementedError
 
 
-def hold_ports(topology: Topology, server: str, port: int, ports: range) -> Iterator[None]:
-    """Hold ports towards one service; each step after the first tries some of them again."""
-    # entries of connections that are over still have their ports
-    over = ("-p", "tcp", "--state", "TIME_WAIT", "-d", server, "--dport", str(port))
-    subprocess.run(["conntrack", "-D", *over], capture_output=True, check=False)
-    wanted = list(entries.holding(topology, server, port, ports, seconds=_LIFE_SECONDS))
-    load(wanted)
-    yield
-    for start in cycle(range(0, len(wanted), _SLICE)):
-        load(wanted[start : start + _SLICE])
+class Table(Filling):
+    """The whole table, with entries of a kind."""
+
+    def __init__(self, topology: Topology, kind: entries.Kind) -> None:
+        super().__init__(topology)
+        self._kind = kind
+        self._made = 0
+
+    def steps(self) -> Iterator[None]:
+        made = (entries.lines(self._topology, entries.MOST, self._kind, seconds=_LIFE_SECONDS) for _ in count())
+        lines = chain.from_iterable(made)
+        while True:
+            missing = int(_LIMIT.read_text("ascii")) - int(_COUNT.read_text("ascii"))
+            if missing > 0:
+                load(islice(lines, missing))
+                self._made += missing
+            yield
+
+    def connections(self) -> Iterator[Connection]:
+        return islice(entries.connections(self._topology), self._made if self._kind == "assured" else 0)
+
+
+class Ports(Filling):
+    """Ports towards one service."""
+
+    def __init__(self, topology: Topology, server: str, port: int, ports: range) -> None:
+        super().__init__(topology)
+        self._wanted = list(entries.holding(topology, server, port, ports))
+        self._over = ("-p", "tcp", "--state", "TIME_WAIT", "-d", server, "--dport", str(port))
+
+    def steps(self) -> Iterator[None]:
+        lines = [entries.held_line(one, outside, seconds=_LIFE_SECONDS) for one, outside in self._wanted]
+        # entries of connections that are over still have their ports
+        subprocess.run(["conntrack", "-D", *self._over], capture_output=True, check=False)
+        load(lines)
         yield
+        for start in cycle(range(0, len(lines), _SLICE)):
+            load(lines[start : start + _SLICE])
+            yield
+
+    def connections(self) -> Iterator[Connection]:
+        return (connection for connection, _outside in self._wanted)
 
 
 def main() -> None:
-    """Do what the command line says until this process is ended."""
+    """Do what the command line says until SIGTERM, then let the connections end."""
     match sys.argv[1:]:
         case [topology, "table", ("assured" | "one-way") as kind]:
-            steps = fill_table(msgspec.json.decode(topology, type=Topology), kind)
+            filling: Filling = Table(msgspec.json.decode(topology, type=Topology), kind)
         case [topology, "ports", server, port, first, last]:
             wanted = range(int(first), int(last) + 1)
-            steps = hold_ports(msgspec.json.decode(topology, type=Topology), server, int(port), wanted)
+            filling = Ports(msgspec.json.decode(topology, type=Topology), server, int(port), wanted)
         case _:
             sys.exit(f"usage: {__doc__}")
-    next(steps)
-    sys.stdout.write("full\n")
-    sys.stdout.flush()
-    for _step in steps:
-        time.sleep(_LOOK_SECONDS)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+    try:
+        for step, _ in enumerate(filling.steps()):
+            if step == 0:
+                sys.stdout.write("full\n")
+                sys.stdout.flush()
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        close(filling.connections())
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def watched(lab: Lab, directory: Path) -> Iterator[Watched]:
     config.write_text(
         f"nat = {{ inside = {json.dumps(inside)} }}\n"
         "census = { interval_seconds = 1, max_cpu_share = 0.25 }\n"
-        'accounting = { state_file = "" }\n'
+        'accounting = { state_file = "" }\nevents = { enabled = true }\n'
         f"operations = {{ state_file = {json.dumps(str(directory / 'operations.json'))} }}\n",
         "utf-8",
     )

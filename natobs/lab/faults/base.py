@@ -53,6 +53,8 @@ class Fault(ABC):
 
     scrape_seconds = 1.0
     """How often somebody looks at the lab; a fault that wants to be seen in the making waits for it."""
+    any_load = False
+    """Whether it may be brought about on a machine that is busy with other things."""
 
     def __init__(self, lab: Lab) -> None:
         if lab.topology.nat.arms not in self.arms:
@@ -99,7 +101,7 @@ class Fault(ABC):
         """
         self._journal.undo()
         for process in self._started:
-            process.close()
+            process.close()  # it has ended; only its way in is left
         self._started.clear()
 
     def detach(self) -> None:

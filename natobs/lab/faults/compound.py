@@ -1,7 +1,7 @@
 """Several things at once."""
 
 from natobs.lab.faults.base import Evidence, Fault
-from natobs.lab.faults.cpu import CpuNeighbour
+from natobs.lab.faults.cpu import CpuNeighbour, refuse_busy
 from natobs.lab.faults.table import TableFull
 
 
@@ -16,7 +16,8 @@ class TableFullAndCpu(Fault):
 
     def check(self) -> None:
         """Refuse a machine that is busy already."""
-        CpuNeighbour(self.lab).check()
+        if not self.any_load:
+            refuse_busy(self.name)
 
     def act(self) -> None:
         self.part(TableFull(self.lab))

@@ -31,7 +31,8 @@ class _Saturation(Fault):
 
     def check(self) -> None:
         """Refuse a machine that is busy already."""
-        refuse_busy(self.name)
+        if not self.any_load:
+            refuse_busy(self.name)
 
     def evidence(self) -> Evidence:
         return facts.cpu()

@@ -16,7 +16,7 @@ from natobs.errors import LabError
 from natobs.lab.lab import Lab
 from natobs.rundir import Process, write_atomically
 
-_END_SECONDS = 5.0
+_END_SECONDS = 60.0  # what fills a table closes its connections first
 _UNDO_SECONDS = 120.0
 
 
