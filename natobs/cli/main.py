@@ -30,6 +30,9 @@ COMMANDS: dict[str, str] = {
 }
 """Subcommand to the line that ``natobs --help`` prints for it; each is ``natobs.cli.<name>:command``."""
 
+_EXTRAS = {"grafanalib": "generate", "promql_parser": "generate", "rich": "lab"}
+"""Extra of the package natobs that brings a library, by the name that is imported."""
+
 EXIT_BAD = 1
 EXIT_USAGE = 2
 
@@ -62,6 +65,15 @@ def main() -> None:
     """Run the command line; exit 0 when good, 1 on a bad result, 2 on wrong usage."""
     try:
         natobs(prog_name="natobs")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        click.echo(
+            f"natobs: this needs the Python package {package}; pip install 'natobs[{_EXTRAS[package]}]' brings it",
+            err=True,
+        )
+        sys.exit(EXIT_BAD)
     except ConfigError as error:
         click.echo(f"natobs: {error}", err=True)
         sys.exit(EXIT_USAGE)
