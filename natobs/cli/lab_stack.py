@@ -31,7 +31,7 @@ def stack_up(
         time_scale: by how much intervals are shortened.
         prometheus_port: of the real loopback; None for the usual one, or any if that is taken.
     """
-    from natobs.lab.stack import background, plan, stack  # noqa: PLC0415  only this option needs it
+    from natobs.lab.stack import background, generated, plan, stack  # noqa: PLC0415  only this option needs it
 
     wanted = plan.cluster(name, shape, nats=nats, timing=plan.Timing(time_scale))
     ports = {
@@ -39,7 +39,7 @@ def stack_up(
         stack.ALERTMANAGER: (_ALERTMANAGER_PORT, 0),
         wanted.nat(0): (_AGENT_PORT, 0),
     }
-    saved, fresh = background.up(wanted, stack.Inputs(ports=ports))
+    saved, fresh = background.up(wanted, generated.inputs(wanted.timing, ports))
     timing = wanted.timing
     click.echo(f"lab {name} is {'up' if fresh else 'already up'} with its stack")
     if fresh:

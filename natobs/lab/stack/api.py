@@ -42,15 +42,24 @@ _direct = build_opener(ProxyHandler({}))  # past any proxy that the environment 
 def answers(url: str) -> bool:
     """Tell whether a URL answers with a status of success."""
     try:
-        _read(Request(url))  # noqa: S310  a URL of ours
+        read(url)
     except LabError:
         return False
     return True
 
 
-def _read(request: Request) -> bytes:
+def read(url: str) -> bytes:
+    """Read a URL.
+
+    Raises:
+        LabError: nobody answered in time, or with no status of success.
+    """
+    return _read(Request(url))  # noqa: S310  a URL of ours
+
+
+def _read(request: Request, patience: float = _SECONDS) -> bytes:
     try:
-        with _direct.open(request, timeout=_SECONDS) as answer:
+        with _direct.open(request, timeout=patience) as answer:
             content: bytes = answer.read(_MOST_BYTES)
     except HTTPError as error:
         with error:
@@ -66,10 +75,12 @@ class _Server:
 
     Args:
         url: its address, with a slash at the end.
+        patience: seconds that an answer may take.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = _SECONDS) -> None:
         self.url = url
+        self._patience = patience
 
     def ready(self) -> bool:
         """Tell whether it answers that it is ready."""
@@ -78,7 +89,7 @@ class _Server:
     def _ask(self, path: str, body: bytes | None = None, query: Mapping[str, object] | None = None) -> bytes:
         url = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Content-Type": "application/json"} if body is not None else {}
-        return _read(Request(url, body, headers))  # noqa: S310  a URL of ours
+        return _read(Request(url, body, headers), self._patience)  # noqa: S310  a URL of ours
 
 
 class Prometheus(_Server):
