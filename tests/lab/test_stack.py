@@ -172,17 +172,21 @@ def person(request: pytest.FixtureRequest) -> Iterator[people.Person]:
     mounts, links = people.mounts(), people.links()
     with people.as_user(request.param) as who:
         who.environment["PATH"] = f"{who.environment['PATH']}:{os.environ['PATH']}"
+        temporary = Path(who.environment["XDG_RUNTIME_DIR"]) / "tmp"
+        temporary.mkdir()
+        temporary.chmod(0o777)
+        who.environment["TMPDIR"] = str(temporary)
         yield who
     assert people.mounts() == mounts
     assert people.links() == links
 
 
-def directories() -> set[Path]:
-    return {path for place in ("/tmp", "/run", "/dev/shm", "/var/tmp") for path in Path(place).glob("natobs*")}  # noqa: S108 - that is where to look
+def left_on_disk(person: people.Person) -> list[Path]:
+    """What is left in the person's temporary directory, and of a stack's files where they must never be."""
+    return [*Path(person.environment["TMPDIR"]).iterdir(), *(path for path in [Path("/run/stack")] if path.exists())]
 
 
 def test_kill_9_of_the_owner_leaves_nothing(person: people.Person) -> None:
-    before = directories()
     owner = person.popen("-c", OWN)
     said = read_until(owner, "stands", 90)
     members = [p for p in people.family_of(owner.pid) if p.pid != owner.pid]
@@ -192,11 +196,10 @@ def test_kill_9_of_the_owner_leaves_nothing(person: people.Person) -> None:
     kill(owner)
     assert people.eventually(lambda: people.living(members) == [])
     assert sweep.strays() == []
-    assert directories() <= before
+    assert left_on_disk(person) == []
 
 
 def test_the_command_line_starts_shows_and_ends_a_stack(person: people.Person) -> None:
-    before = directories()
     lab = ("-m", "natobs", "lab")
     up = person.run(*lab, "up", "--stack", "--name", "shown", "--time-scale", "15", timeout=90)
     assert up.returncode == 0, up.stderr
@@ -209,6 +212,9 @@ def test_the_command_line_starts_shows_and_ends_a_stack(person: people.Person) -
         assert json.loads(page.stdout)["status"] == "success"
         agent = person.run("-m", "natobs.lab.clients", "get", f"{status['urls']['nat1']}metrics")
         assert "natobs_conntrack_entries" in agent.stdout
+        rules = person.run("-m", "natobs.lab.clients", "get", f"{status['urls'][PROMETHEUS]}api/v1/rules")
+        names = {group["name"] for group in json.loads(rules.stdout)["data"]["groups"]}
+        assert {"natobs-table", "natobs-burn", "natobs-slo-hours"} <= names
         again = person.run(*lab, "up", "--stack", "--name", "shown", "--time-scale", "15")
         assert again.stdout.startswith("lab shown is already up with its stack\n")
         assert status["urls"][PROMETHEUS] in again.stdout
@@ -216,7 +222,7 @@ def test_the_command_line_starts_shows_and_ends_a_stack(person: people.Person) -
         down = person.run(*lab, "down", "--name", "shown")
     assert down.stdout == "lab shown is down\n"
     assert people.eventually(lambda: people.living(members) == [])
-    assert directories() <= before
+    assert left_on_disk(person) == []
 
 
 def test_a_stack_that_cannot_start_leaves_nothing(person: people.Person) -> None:
