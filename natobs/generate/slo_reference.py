@@ -16,6 +16,9 @@ of a busy day counts for what it was. Time-slice objectives count minutes instea
 maintenance counts neither way. A [fleet's file](fleet-config.md) sets targets, adds services and switches objectives
 off.
 
+While another alert names why events are bad, and for as long afterwards as a tier's short window remembers them, a
+burning budget tells nobody: it would be the same news twice. The budget is spent all the same, and risky changes stop.
+
 ```sh
 natobs slo list --config fleet.toml
 natobs slo status --prometheus http://127.0.0.1:9090
@@ -38,6 +41,7 @@ _HELP = {
     naming.BAD_HOUR: "bad events of an hour, taken every hour",
     naming.TOTAL_HOUR: "all events of an hour, taken every hour",
     **{recorded: f"share of bad events over {window}" for window, recorded in naming.ERROR_RATIO.items()},
+    naming.EXPLAINED: "1 while an alert names why events are bad, by what becomes of that alert",
     naming.OBJECTIVE: "the target",
     naming.ERROR_BUDGET: "the share of events that may be bad",
     naming.PERIOD_DAYS: "days of the period",
