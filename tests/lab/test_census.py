@@ -66,6 +66,7 @@ def test_ports_run_out_destination_by_destination(lab_factory: LabFactory, tmp_p
     nat, client = lab.host("nat"), lab.host("client1")
     full, quiet = lab.topology.server_addresses(4)[:2]
     (snat,) = lab.topology.snat_addresses(4)
+    nat.run(["sysctl", "-qw", "net.netfilter.nf_conntrack_udp_timeout=600"])  # however long this takes
     with agent(lab, tmp_path) as running:
         traffic.udp_flows(client, quiet, SILENT, count=40, first_port=20000)
         before = drops(running.scrape())
