@@ -14,7 +14,7 @@ from natobs.lab.faults.expected import EXPECTED, Expectation
 from natobs.lab.faults.registry import ALL, APART
 from natobs.lab.gameday import judge, report
 from natobs.lab.gameday.model import Expected, Notice, Outcome, Trace
-from natobs.lab.gameday.setting import Setting
+from natobs.lab.gameday.setting import ABOUT_CPU, Setting
 from natobs.lab.gameday.sparkline import svg
 from natobs.lab.stack.pager import Page
 
@@ -54,7 +54,6 @@ def outcome(
         expected=expected,
         false=false or [],
         budgets=[],
-        ignored=[],
         unresolved=unresolved or [],
         peer=[Notice("NodeHighNumberConntrackEntriesUsed", "", {"nat": "nat1"}, 11.0)],
         evidence={"drop": (0.0, 17.0), "new": (None, 2.0)},
@@ -205,6 +204,15 @@ def test_the_stack_has_rules_of_both_and_node_exporter_beside_each_agent() -> No
     assert "http://127.0.0.1:9094/" in inputs.alertmanager
     plan = setting.stack("gd-test", 3)
     assert [dict(target.labels)["nat"] for target in plan.extra] == ["nat1", "nat2", "nat3"]
+
+
+def test_a_busy_machine_switches_alerts_about_cpu_off_and_nothing_else() -> None:
+    plain = Setting(topology.two_armed)
+    fewer = plain.without(ABOUT_CPU)
+    gone = {alert.name for alert in plain.rules.alerts} - {alert.name for alert in fewer.rules.alerts}
+    assert gone == ABOUT_CPU
+    assert "NatCpuUsage" in plain.inputs().rules["natobs-alerts.yml"]
+    assert "alert: NatCpuUsage" not in fewer.inputs().rules["natobs-alerts.yml"]
 
 
 def test_those_that_look_alike_to_a_client_expect_five_different_alerts() -> None:

@@ -12,10 +12,10 @@ from natobs.lab.lab import Host
 
 UPLINK = "eth0"
 
-_CAPACITY = "600kbit"
+_CAPACITY = "850kbit"
 _ERRORS = "50"  # a second
 _LOAD = ("600", "200")
-"""Bytes and datagrams a second: 1 Mbit/s, of which that capacity lets somewhat more than half pass."""
+"""Bytes and datagrams a second: 1 Mbit/s, of which that capacity lets some four fifths pass."""
 
 
 class NicDrops(Fault):
@@ -24,7 +24,7 @@ class NicDrops(Fault):
     name = "nic-drops"
     mode = "F3"
     title = "Packets dropped by the uplink"
-    sentence = "The uplink of the NAT takes 600 kbit/s and keeps three packets waiting; clients send 1 Mbit/s."
+    sentence = "The uplink of the NAT takes 850 kbit/s and keeps three packets waiting; clients send 1 Mbit/s."
     programs = ("tc",)
 
     def act(self) -> None:

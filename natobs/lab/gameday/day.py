@@ -15,9 +15,8 @@ from natobs.lab.faults.base import Evidence, Fault
 from natobs.lab.faults.expected import EXPECTED, Expectation
 from natobs.lab.gameday import judge
 from natobs.lab.gameday.model import Notice, Outcome, Trace
-from natobs.lab.gameday.setting import PEER, Setting
+from natobs.lab.gameday.setting import ABOUT_CPU, PEER, Setting
 from natobs.lab.stack.api import Series
-from natobs.lab.stack.pager import Page
 from natobs.lab.stack.stack import Stack, require, running
 
 Say = Callable[[str], None]
@@ -26,10 +25,6 @@ Say = Callable[[str], None]
 _LOOK_SECONDS = 0.25
 _MOST_POINTS = 300
 _MOST_TRACES = 3
-ABOUT_CPU = frozenset(
-    {"NatCpuUsage", "NatCpuBurn", "NatSoftirqSaturated", "NatSoftnetPressure", "NatCpuSteal", "NatProbeScheduleLate"}
-) | {"NatAddedLatency", "NatAddedLatencyBurn"}
-"""What a machine that is busy with other things makes fire."""
 _PEER_ABOUT_CPU = frozenset({"NodeCPUHighUsage", "NodeSystemSaturation"})
 _SILENT = {"maintenance-restart": "NatStateLost"}
 """The alert whose value shows a fault that nobody is to be told of."""
@@ -46,9 +41,11 @@ class Play:
 
     def __init__(self, fault: type[Fault], setting: Setting, say: Say) -> None:
         self._kind = fault
-        self._setting = setting
         self._say = say
         self._expects = EXPECTED[fault.name]
+        self._setting = (
+            setting.without(ABOUT_CPU - {one.alert for one in self._expects}) if setting.any_load else setting
+        )
         self._began = 0.0
         self._healed = 0.0
 
@@ -113,22 +110,15 @@ class Play:
         """Wait until the pager was told that everything is over, or the limit has passed."""
         limit = max((self._setting.memory(one) for one in self._expects), default=self._setting.baseline)
         deadline = self._healed + limit
-        while (still := self._open(stack.pages())) and time.time() < deadline:
+        while (still := list(judge.open_alerts(stack.pages()))) and time.time() < deadline:
             time.sleep(_LOOK_SECONDS)
         if still:
             self._say(f"{self._kind.name}: NOT over after {limit:.0f} s: {', '.join(still)}")
         else:
             self._say(f"{self._kind.name}: over after {time.time() - self._healed:.1f} s")
 
-    def _open(self, pages: Sequence[Page]) -> list[str]:
-        expected = {one.alert for one in self._expects}
-        ignored = ABOUT_CPU - expected if self._setting.any_load else frozenset()
-        return [name for name in judge.open_alerts(pages) if name not in ignored]
-
     def _told(self, stack: Stack, limit: float, before: Evidence, during: Evidence) -> Outcome:
         pages, kind = stack.pages(), self._kind
-        surprises = judge.surprises(self._expects, pages, self._began)
-        ignored = [one for one in surprises if self._setting.any_load and one.alert in ABOUT_CPU]
         return Outcome(
             fault=kind.name,
             mode=kind.mode,
@@ -141,10 +131,9 @@ class Play:
             expected=[
                 judge.expected(one, pages, self._steps(stack, one), self._began, self._healed) for one in self._expects
             ],
-            false=[one for one in surprises if one not in ignored],
-            ignored=ignored,
+            false=judge.surprises(self._expects, pages, self._began),
             budgets=judge.budgets(pages, self._began),
-            unresolved=self._open(pages),
+            unresolved=list(judge.open_alerts(pages)),
             peer=self._peer(stack),
             evidence={name: (before.get(name), value) for name, value in during.items()},
             traces=[trace for name in self._shown() for trace in self._traces(stack, name)],

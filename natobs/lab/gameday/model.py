@@ -83,7 +83,6 @@ class Outcome(msgspec.Struct, frozen=True):
         false: what arrived and was not expected.
         budgets: notices and tickets that say how much of an error budget the fault has spent; they wake nobody, and
             are right long after the fault is healed.
-        ignored: what came because this machine is busy with other things, where that was accepted.
         unresolved: names of alerts that were not over at the end.
         peer: what node_exporter's published rules fired.
         evidence: facts of the kernel before, and while the fault lasted.
@@ -101,7 +100,6 @@ class Outcome(msgspec.Struct, frozen=True):
     expected: list[Expected]
     false: list[Notice]
     budgets: list[Notice]
-    ignored: list[Notice]
     unresolved: list[str]
     peer: list[Notice]
     evidence: dict[str, tuple[float | None, float]]

@@ -92,7 +92,7 @@ def _section(outcome: Outcome) -> str:
         f'<section id="{escape(outcome.fault)}"><h2>{escape(outcome.title)}</h2>'
         f"<p><code>{escape(outcome.fault)}</code> {escape(outcome.mode)}: {escape(outcome.sentence)} "
         f'<span class="{kind}">{verdict}</span></p>{figures}'
-        f"{_list('False', outcome.false)}{_list('Set apart, because this machine was busy', outcome.ignored)}"
+        f"{_list('False', outcome.false)}"
         f"{_list('On error budgets', outcome.budgets)}{_list('By the rules of node_exporter', outcome.peer)}"
         f"{_table(('fact of the kernel', 'before', 'during'), facts)}</section>"
     )

@@ -4,12 +4,12 @@ Pure. Knows how long an alert may take by its own rules; refuses to know what is
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from natobs.catalogue.alerting import Alert
 from natobs.catalogue.naming import MINUTE
-from natobs.config.fleet import Fleet
+from natobs.config.fleet import AlertSettings, Fleet
 from natobs.generate.alertmanager import files as alertmanager
 from natobs.generate.rules import files as rules
 from natobs.generate.rules.model import document, to_yaml
@@ -24,6 +24,17 @@ PEER_PORT = 9100
 """Where node_exporter listens on the loopback of a NAT."""
 PEER = ("prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{PEER_PORT}")
 
+ABOUT_CPU = frozenset(
+    {
+        "NatAddedLatency",
+        "NatCpuSteal",
+        "NatCpuUsage",
+        "NatProbeScheduleLate",
+        "NatSoftirqSaturated",
+        "NatSoftnetPressure",
+    }
+)
+"""What fires on a machine that is busy with other things, and silences much."""
 _GRACE = 30.0
 """Seconds that an alert may take beyond what its rules take."""
 _WINDOW = 5 * MINUTE
@@ -41,7 +52,8 @@ class Setting:
         topology: what that is called.
         scale: durations of rules and intervals are divided by it.
         rate: flows that each host with users begins in a second.
-        any_load: whether a machine that is busy with other things will do; what that makes fire is set apart.
+        any_load: whether a machine that is busy with other things will do.
+        off: alerts that are switched off.
     """
 
     shape: Callable[[str], Topology]
@@ -49,6 +61,11 @@ class Setting:
     scale: float = 15.0
     rate: float = 2.0
     any_load: bool = False
+    off: frozenset[str] = frozenset()
+
+    def without(self, alerts: Iterable[str]) -> "Setting":
+        """The same with some alerts switched off."""
+        return replace(self, off=self.off | frozenset(alerts))
 
     @property
     def timing(self) -> Timing:
@@ -58,7 +75,7 @@ class Setting:
     @property
     def rules(self) -> Plan:
         """What is generated from the catalogue."""
-        return plan(Fleet(), self.scale)
+        return plan(Fleet(alerts={name: AlertSettings(enabled=False) for name in self.off}), self.scale)
 
     def stack(self, name: str, nats: int) -> StackPlan:
         """A stack of a cluster of this name, with node_exporter beside each agent."""
