@@ -12,12 +12,10 @@ from natobs.catalogue.types import Kind, Metric, metrics_of
 from natobs.errors import CatalogueError
 from natobs.generate.metric_reference import modules
 
-ALERTS = Recorded("ALERTS", ("alertname", naming.SEVERITY, naming.ACTION))
 _RECORDED = [
     *(value.recorded for value in values.ALL),
     *(one for one in vars(naming).values() if isinstance(one, Recorded)),
     *naming.ERROR_RATIO.values(),
-    ALERTS,
 ]
 
 

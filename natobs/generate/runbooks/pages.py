@@ -18,6 +18,9 @@ from natobs.generate.rules.model import expression
 from natobs.generate.runbooks import relations
 from natobs.generate.runbooks.fragments import HEADINGS, read
 
+_EXPLAINED = """While one of these causes fires, and for as long afterwards as a tier's short window remembers what it
+named, the rule itself is silent ([why](../decisions/0019-what-an-alert-has-named-burns-in-silence.md)); a freeze comes
+all the same."""
 _HINTS = "[all runbooks, and what the names in the examples stand for](README.md)"
 
 
@@ -77,6 +80,8 @@ def burn_page(name: str, context: Context) -> str:
     ]
     actions = [tier.action for one in objectives for tier in one.tiers()]
     rule = list(_relations(name, actions, (), context, masked=True))
+    if any(relations.silencers(name, context.alerts)):
+        rule.append(f"{_EXPLAINED}\n")
     for objective in objectives:
         rule += _expression(f"Bad events of `{objective.id}` in five minutes:", objective.bad, context)
         rule += _expression("And all events:", objective.total, context)
