@@ -126,7 +126,12 @@ def locked() -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a state file by a whole new one."""
+    """Replace a state file by a whole new one; where that fails, nothing of it is left."""
     draft = path.with_suffix(".new")
-    draft.write_bytes(content)
-    draft.replace(path)
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
