@@ -3,7 +3,7 @@
 Off by default (``[events] enabled``); see docs/events.md.
 """
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 _EVENTS = "destroy events of ctnetlink, counted by the kernel in sockets with filters"
 _SINCE = "since the agent began to listen"
@@ -16,6 +16,7 @@ IDLE_TIMEOUTS = Metric(
     "up to some minutes later",
     f"{_EVENTS}: assured, no CTA_TIMEOUT, TCP in state ESTABLISHED (Linux 5.11 and later)",
     labels=(Label("proto", "transport protocol", domain=("tcp", "udp")),),
+    start=Start.PROCESS,
 )
 LOST_FLOWS = Metric(
     "natobs_conntrack_lost_flows_total",
@@ -31,6 +32,7 @@ LOST_FLOWS = Metric(
             domain=("request", "kernel"),
         ),
     ),
+    start=Start.PROCESS,
 )
 DESTROYED = Metric(
     "natobs_conntrack_destroyed_total",
@@ -38,6 +40,7 @@ DESTROYED = Metric(
     f"Entries that ended, for whatever reason; {_SINCE}",
     _EVENTS,
     labels=(Label("proto", "transport protocol", domain=("tcp", "udp", "other")),),
+    start=Start.PROCESS,
 )
 COMPLETENESS = Metric(
     "natobs_conntrack_events_completeness_ratio",

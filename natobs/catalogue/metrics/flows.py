@@ -1,6 +1,6 @@
 """Metrics of the flow census: who fills the connection tracking table, towards whom, and which ports run out."""
 
-from natobs.catalogue.types import Kind, Label, Metric
+from natobs.catalogue.types import Kind, Label, Metric, Start
 
 _DUMP = "ctnetlink IPCTNL_MSG_CT_GET, a dump of the whole table in a process of its own"
 _CENSUS = "the process that takes the census"
@@ -110,6 +110,7 @@ CPU = Metric(
     "CPU time of all censuses since the agent started, the kernel's work and the start of the process included",
     _CENSUS,
     unit="seconds",
+    start=Start.PROCESS,
 )
 MEMORY = _gauge("census_memory_bytes", "Memory of the latest census at most, resident", unit="bytes", source=_CENSUS)
 TIMESTAMP = _gauge(
@@ -137,4 +138,5 @@ CENSUSES = Metric(
     "Censuses since the agent started, by how they ended",
     _CENSUS,
     labels=(Label("result", "complete, or what was wrong", domain=RESULTS),),
+    start=Start.PROCESS,
 )
