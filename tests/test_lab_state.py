@@ -44,12 +44,12 @@ def test_a_lab_whose_holder_runs_is_found_as_it_was_written() -> None:
 
 def test_worlds_beside_it_and_where_it_is_shown_are_remembered() -> None:
     beside = (topology.two_armed("other"),)
-    saved = msgspec.structs.replace(this_process(), beside=beside)
-    noted = state.note(saved, {"Prometheus": "http://127.0.0.1:9090/"})
-    assert state.find("mine") == noted
-    assert noted.urls == {"Prometheus": "http://127.0.0.1:9090/"}
-    assert [world.topology.name for world in noted.lab().worlds] == ["mine", "other"]
-    assert all(world.holder == saved.holder for world in noted.lab().worlds)
+    urls = {"Prometheus": "http://127.0.0.1:9090/"}
+    saved = msgspec.structs.replace(this_process(), beside=beside, urls=urls)
+    write(saved)
+    assert state.find("mine") == saved
+    assert [world.topology.name for world in saved.lab().worlds] == ["mine", "other"]
+    assert all(world.holder == saved.holder for world in saved.lab().worlds)
 
 
 def test_a_recycled_process_id_is_not_believed() -> None:

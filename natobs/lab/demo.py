@@ -25,6 +25,8 @@ from natobs.lab.traffic import fetch, start_servers
 AGENT_PORT = 9650
 """Where the agent listens inside the NAT, and where it is shown outside if that is free."""
 
+_WITHIN = Path("/run/demo")
+"""Where its files lie, as programs of the lab see it."""
 _RATE = 10.0  # flows that begin each second at each client
 _AGENT_SECONDS = 15.0
 
@@ -87,10 +89,12 @@ def demo(topology: Topology, port: int | None = None, agent: list[str] | None = 
         log = stack.enter_context(tempfile.TemporaryFile("w+", prefix="natobs-agent-"))
         lab = stack.enter_context(Lab(topology))
         start_servers(lab)
-        files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="natobs-demo-")))
-        probes, config = files / "probes.toml", files / "agent.toml"
-        probes.write_text(probe_file(topology), "utf-8")
-        config.write_text(agent_file(topology, str(probes), str(files / "operations.json")), "utf-8")
+        files = lab.scratch / _WITHIN.name  # the lab's own: however this process ends, nothing of it is left
+        files.mkdir()
+        probes, config = _WITHIN / "probes.toml", _WITHIN / "agent.toml"
+        (files / probes.name).write_text(probe_file(topology), "utf-8")
+        text = agent_file(topology, str(probes), str(_WITHIN / "operations.json"))
+        (files / config.name).write_text(text, "utf-8")
         internet, client = lab.host("internet"), lab.host(topology.clients[0])
         internet.popen(internet.python("natobs", "reflector"))
         users = [_start_users(lab, client) for client in topology.clients]

@@ -1,4 +1,4 @@
-"""Conntrack entries without traffic: a file that ``conntrack -R`` loads into a NAT, up to the host's whole limit.
+"""Conntrack entries without traffic: text that ``conntrack -R`` loads into a NAT, up to the host's whole limit.
 
 Entries are translated TCP connections from one inside address to port 443 of
 150 outside addresses in turn, so that none of them is short of ports. *assured* ones have been answered
@@ -8,10 +8,8 @@ and are never evicted early; *one-way* ones wait for an answer and are
 All of them bear a mark, by which they can be removed among others.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 from natobs.errors import LabError
@@ -106,9 +104,6 @@ def load(nat: Host, count: int, kind: Kind = "assured", *, seconds: int = 3600, 
         What ``conntrack`` said on standard error.
     """
     require("conntrack")
-    # in /tmp whatever TMPDIR says: the lab shares it with the host, but has a /run of its own
-    with tempfile.NamedTemporaryFile("w", prefix="natobs-entries-", encoding="ascii", dir="/tmp") as file:
-        Path(file.name).chmod(0o600)
-        file.writelines(lines(nat.lab.topology, count, kind, seconds=seconds))
-        file.flush()
-        return nat.run(["conntrack", "-R", file.name], check=check, timeout=_LOAD_SECONDS).stderr
+    # no file: one would be left if this process were killed
+    text = "".join(lines(nat.lab.topology, count, kind, seconds=seconds))
+    return nat.run(["conntrack", "-R", "/dev/stdin"], check=check, timeout=_LOAD_SECONDS, stdin=text).stderr

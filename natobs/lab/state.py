@@ -6,7 +6,7 @@ lab that was killed is forgotten by the next command.
 
 import signal
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 
@@ -75,8 +75,16 @@ def find(name: str) -> Saved:
     raise LabError(f"no lab {name!r} is up{others}. Build one with: natobs lab up --name {name}")
 
 
-def up(topology: Topology, *beside: Topology) -> tuple[Saved, bool]:
-    """Build a lab in the background, unless it is up already; arguments as for :class:`~natobs.lab.lab.Lab`.
+def up(
+    topology: Topology, *beside: Topology, furnish: Callable[[Lab], dict[str, str]] = lambda _lab: {}
+) -> tuple[Saved, bool]:
+    """Build a lab in the background, unless it is up already.
+
+    Args:
+        topology: as for :class:`~natobs.lab.lab.Lab`.
+        beside: likewise.
+        furnish: what is put into a new lab before it is left alone, and gives where its parts are shown.
+            Until then it ends with this process, however that ends.
 
     Returns:
         What is known of it, and whether it was built just now.
@@ -94,24 +102,13 @@ def up(topology: Topology, *beside: Topology) -> tuple[Saved, bool]:
                 return saved, False
         lab = Lab(topology, *beside)
         try:
-            saved = Saved(topology, lab.start(background=True), time.time(), beside)
-            _write(where, saved)
+            holder = lab.start(background=True)
+            saved = Saved(topology, holder, time.time(), beside, furnish(lab))
+            rundir.write_atomically(where / f"lab-{saved.name}.json", msgspec.json.encode(saved))
             lab.keep()  # last: a lab that nobody wrote down must not outlive this process
         finally:
             lab.close()
         return saved, True
-
-
-def note(saved: Saved, urls: dict[str, str]) -> Saved:
-    """Write down where the parts of a lab in the background are shown; give all that is now known of it."""
-    noted = msgspec.structs.replace(saved, urls=urls)
-    with rundir.locked() as where:
-        _write(where, noted)
-    return noted
-
-
-def _write(where: Path, saved: Saved) -> None:
-    rundir.write_atomically(where / f"lab-{saved.name}.json", msgspec.json.encode(saved))
 
 
 def down(saved: Saved) -> None:

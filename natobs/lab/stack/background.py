@@ -2,6 +2,7 @@
 
 from natobs.errors import LabError
 from natobs.lab import state
+from natobs.lab.lab import Lab
 from natobs.lab.stack.plan import StackPlan
 from natobs.lab.stack.stack import Inputs, Stack, release, require
 
@@ -16,16 +17,14 @@ def up(plan: StackPlan, inputs: Inputs | None = None) -> tuple[state.Saved, bool
         LabError: it cannot be started, and nothing is left of it; or a lab of its name without a stack is up.
     """
     require()
-    saved, fresh = state.up(*plan.topologies)
-    if not fresh:
-        if not saved.urls:
-            raise LabError(f"lab {saved.name} is up without a stack; first run: natobs lab down --name {saved.name}")
-        return saved, False
-    try:
-        stack = Stack(plan, saved.lab(), inputs or Inputs())
+
+    def furnish(lab: Lab) -> dict[str, str]:
+        stack = Stack(plan, lab, inputs or Inputs())
         stack.start()
         release(stack)
-        return state.note(saved, stack.urls), True
-    except BaseException:  # Ctrl-C too
-        state.down(saved)
-        raise
+        return stack.urls
+
+    saved, fresh = state.up(*plan.topologies, furnish=furnish)
+    if not saved.urls:
+        raise LabError(f"lab {saved.name} is up without a stack; first run: natobs lab down --name {saved.name}")
+    return saved, fresh
