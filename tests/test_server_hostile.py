@@ -155,6 +155,22 @@ def test_idle_connections_make_room_at_once() -> None:
         assert idle[3].recv(65536).startswith(b"HTTP/1.1 200")
 
 
+HEAD = b"HEAD / HTTP/1.1\r\nHost: n\r\n\r\n"
+
+
+def test_a_scraper_that_was_here_before_a_crowd_keeps_its_connection() -> None:
+    with serving(site, Limits(connections=4, head=60)) as server, ExitStack() as crowd:
+        address = server.addresses[0]
+        scraper = crowd.enter_context(raw(address, HEAD))
+        assert scraper.recv(65536).startswith(b"HTTP/1.1 200")
+        for _ in range(10):  # half a request each: they hold every other place, and the rest wait
+            crowd.enter_context(raw(address, b"GET / HT"))
+        assert eventually(lambda: server.connections == 4)
+        for _ in range(5):
+            scraper.sendall(HEAD)
+            assert scraper.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_an_idle_connection_is_closed_at_its_deadline() -> None:
     with serving(site, Limits(idle=0.2)) as server:
         with raw(server.addresses[0], b"HEAD / HTTP/1.1\r\nHost: n\r\n\r\n") as client:

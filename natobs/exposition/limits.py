@@ -16,10 +16,13 @@ class Limits:
 
     A connection holds its place for at most ``head`` (no request comes), then ``scrape + grace``
     (the answer is made) and twice ``write`` (the answer is sent, and the connection closed behind
-    it). Between requests it gives its place to the next one that waits.
+    it). Between requests it gives its place to the next one that waits, unless
+    it is one of few.
 
     Args:
         connections: open connections. The next ones wait in the kernel's backlog.
+        kept: idle connections that are not closed for the next ones, at most half of the places: those of scrapers
+            that were here before a crowd came, which shall not have to queue behind it.
         backlog: connections that the kernel keeps waiting for us, per address.
         head: from the arrival of a connection, TLS handshake included, to its complete request head; for later
             requests of the same connection, from their first byte.
@@ -41,6 +44,7 @@ class Limits:
     """
 
     connections: int = 64
+    kept: int = 8
     backlog: int = 128
     head: float = 5.0
     handshake: float = 5.0

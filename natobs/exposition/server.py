@@ -5,7 +5,7 @@ neither HTTP (connection.py) nor what is served (the handler).
 
 One thread runs an event loop for all connections, a fixed number of workers runs
 the handler, one more runs bcrypt. When the connections are as many as there may
-be, one that is idle between two requests is closed for the next; failing that, the
+be, one that is idle between two requests is closed for the next, down to a few; failing that, the
 next ones wait in the kernel's backlog until a deadline frees a place. They are not
 refused with 503: a scrape that waits a second is better than a gap, and a refusal
 over TLS would cost the very handshake that there is no room for.
@@ -59,6 +59,7 @@ class Server:
     ) -> None:
         self._wanted = tuple(addresses)
         self._limits = limits or Limits()
+        self._kept = min(self._limits.kept, self._limits.connections // 2)
         self._renderer = Renderer(handler)
         self._methods = partial(methods_of, handler)
         self._workers = ThreadPoolExecutor(self._limits.workers, "natobs-http")
@@ -173,10 +174,10 @@ class Server:
             task.add_done_callback(partial(self._gone, client))
 
     async def _take_place(self) -> None:
-        """Wait for a place; make one by closing the connection that has been idle for longest."""
+        """Wait for a place; make one by closing the connection that has been idle for longest, unless few are."""
         if self._places.locked():
-            idle = [(c.idle_since, task, c) for task, c in self._open.items() if c and c.idle_since is not None]
-            if idle:
+            idle = self._idle()
+            if len(idle) > self._kept:
                 _since, task, connection = min(idle, key=lambda entry: entry[0])
                 connection.idle_since = None  # another acceptor, in this very moment, shall choose another one
                 task.cancel()
@@ -232,7 +233,12 @@ class Server:
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, f"not ready within {request.deadline:.3g} s")
 
     def _may_idle(self, policy: Policy) -> bool:
-        return policy is self._policy and not self._acceptors_waiting and not self._stopping.is_set()
+        room = not self._acceptors_waiting or len(self._idle()) < self._kept
+        return policy is self._policy and room and not self._stopping.is_set()
+
+    def _idle(self) -> list[tuple[float, asyncio.Task[None], Connection]]:
+        """The connections that wait for another request, and since when."""
+        return [(c.idle_since, task, c) for task, c in self._open.items() if c and c.idle_since is not None]
 
     def _close_waiting(self) -> None:
         """Close the connections that have no request under way."""
