@@ -85,10 +85,15 @@ class HostProcess:
         return self.popen.wait(timeout)
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to the program, not to its way in; nothing happens when it has ended."""
+        """Send a signal to the program, not to its way in; nothing happens when it has ended.
+
+        Only what lets it go on is for both: nsenter stops when its program is stopped.
+        """
         if self.popen.poll() is None:
             with suppress(ProcessLookupError, LabError):
                 os.kill(self.pid, number)
+            if number == signal.SIGCONT:
+                self.popen.send_signal(number)
 
     def release(self) -> None:
         """Let the program run on as long as its lab stands, after this process has ended."""

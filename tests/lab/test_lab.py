@@ -1,6 +1,7 @@
 """The lab on the kernel: every topology and backend carries traffic and translates it."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from natobs.errors import LabError
 from natobs.lab import entries, topology, traffic
 from natobs.lab.lab import Host, Lab
+from tests.lab import people
 from tests.lab.conftest import LabFactory
 
 pytestmark = pytest.mark.lab
@@ -179,6 +181,18 @@ def test_signals_reach_the_program_and_its_status_comes_back(two_armed_lab: Lab)
     killed = nat.popen(["sleep", "987"])
     killed.send_signal(9)
     assert killed.wait(10) == -9
+
+
+def test_a_program_that_was_stopped_goes_on_with_its_way_in(two_armed_lab: Lab) -> None:
+    process = two_armed_lab.host("nat").popen(["sleep", "60"])
+    way_in = psutil.Process(process.popen.pid)
+    assert process.pid
+    process.send_signal(signal.SIGSTOP)
+    assert people.eventually(lambda: way_in.status() == psutil.STATUS_STOPPED)  # as nsenter(1) does
+    process.send_signal(signal.SIGCONT)
+    assert people.eventually(lambda: way_in.status() == psutil.STATUS_SLEEPING)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL
 
 
 def test_what_ignores_sigterm_has_really_ended_when_it_has_been_closed(two_armed_lab: Lab) -> None:
