@@ -15,7 +15,7 @@ SOURCES := $(PYTHON_BIN) requirements/build.txt pyproject.toml natobs/__init__.p
 # Debian keeps ip, nft and conntrack where an ordinary user's PATH does not look; .tools holds what scripts/programs.sh fetched.
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
 
-.PHONY: help up down test check lint format bench bench-flows bench-probes bench-added bench-fleet lab gameday soak generate lock clean programs
+.PHONY: help up down test check lint format bench bench-flows bench-probes bench-added bench-fleet selffaults lab gameday soak generate lock clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-added: programs $(DEV) ## Compare the time that the NAT adds, as natobs sa
 
 bench-fleet: programs $(DEV) ## What rules and dashboards cost one Prometheus that watches 10, 100, 1000 NATs; ARGS=--quick in ten minutes.
 	@$(PYTHON_BIN) -m benchmarks.fleet $(ARGS)
+
+selffaults: programs $(DEV) ## Kill, stop, flood and starve natobs itself in the lab; ARGS="--quick" or names.
+	@$(VENV)/bin/natobs lab selftest $(ARGS)
 
 lab: programs $(DEV) ## Build a NAT in network namespaces, with traffic and the agent; ends with Ctrl-C.
 	@$(VENV)/bin/natobs lab demo

@@ -15,6 +15,7 @@ import click
 
 from natobs.cli.lab_fault import fault
 from natobs.cli.lab_gameday import gameday, soak
+from natobs.cli.lab_selftest import selftest
 from natobs.cli.lab_stack import DEFAULT_NAME, named, stack_up
 from natobs.lab import inventory, launch, state, sweep, traffic
 from natobs.lab.faults import journal
@@ -34,7 +35,7 @@ def command() -> None:
     """
 
 
-for _each in (fault, gameday, soak):
+for _each in (fault, gameday, soak, selftest):
     command.add_command(_each)
 
 

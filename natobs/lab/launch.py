@@ -186,14 +186,40 @@ def entering(holder: Holder, namespace: str, argv: list[str]) -> list[str]:
     shows the host's own interfaces, and is killed when ``nsenter`` is. The exit status is ``MISSING``
     when there is no such program.
     """
-    user = ["--user", "--preserve-credentials"] if holder.user_namespace else []
     return [
-        *("nsenter", "--target", str(holder.pid), *user, "--mount", "--pid", "--"),
-        *("setpriv", "--pdeathsig", "KILL", "--"),
+        *_into(holder),
         *("ip", "netns", "exec", namespace),
         # Entering a mount namespace leads to its root. And ip says 1 where there is no program, as many programs do.
         *("env", f"--chdir={_directory()}", *argv),
     ]
+
+
+def within(holder: Holder, argv: list[str]) -> None:
+    """Run a program in a lab, and in none of its hosts; what it mounts is there for all that is started from then on.
+
+    Raises:
+        LabError: it failed, or took too long.
+    """
+    try:
+        done = subprocess.run(
+            [*_into(holder), *argv],
+            capture_output=True,
+            text=True,
+            timeout=_STOP_SECONDS,
+            check=False,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{' '.join(argv)} did not finish within {_STOP_SECONDS:.0f} s") from error
+    if done.returncode:
+        raise LabError(f"{' '.join(argv)} ended with status {done.returncode}: {done.stderr.strip()}")
+
+
+def _into(holder: Holder) -> list[str]:
+    user = ["--user", "--preserve-credentials"] if holder.user_namespace else []
+    way = ("nsenter", "--target", str(holder.pid), *user, "--mount", "--pid", "--")
+    return [*way, "setpriv", "--pdeathsig", "KILL", "--"]
 
 
 def _directory() -> str:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from natobs.errors import LabError
-from natobs.lab import entries, topology, traffic
+from natobs.lab import entries, launch, topology, traffic
 from natobs.lab.lab import Host, Lab
 from tests.lab import people
 from tests.lab.conftest import LabFactory
@@ -181,6 +181,17 @@ def test_signals_reach_the_program_and_its_status_comes_back(two_armed_lab: Lab)
     killed = nat.popen(["sleep", "987"])
     killed.send_signal(9)
     assert killed.wait(10) == -9
+
+
+def test_what_is_mounted_within_a_lab_is_there_for_whatever_starts_later(two_armed_lab: Lab) -> None:
+    nat = two_armed_lab.host("nat")
+    launch.within(two_armed_lab.holder, ["mkdir", "/run/small"])
+    launch.within(two_armed_lab.holder, ["mount", "-t", "tmpfs", "-o", "size=64k", "none", "/run/small"])
+    full = nat.run(["dd", "if=/dev/zero", "of=/run/small/filler", "bs=1k"], check=False)
+    assert "No space left on device" in full.stderr
+    launch.within(two_armed_lab.holder, ["umount", "/run/small"])
+    with pytest.raises(LabError, match="mount -t nothing none /run ended with status"):
+        launch.within(two_armed_lab.holder, ["mount", "-t", "nothing", "none", "/run"])
 
 
 def test_a_program_that_was_stopped_goes_on_with_its_way_in(two_armed_lab: Lab) -> None:

@@ -23,20 +23,24 @@ class Part:
         host: where it runs.
         argv: program and arguments.
         log: file that takes all it prints; made anew by the first start, and gone with the lab.
+
+    Attributes:
+        argv: with which it is started the next time.
+        log: as given.
     """
 
     def __init__(self, name: str, host: Host, argv: list[str], log: Path) -> None:
         self.name = name
         self._host = host
-        self._argv = argv
-        self._log = log
+        self.argv = argv
+        self.log = log
         self._process: HostProcess | None = None
 
     def start(self, pass_fds: tuple[int, ...] = ()) -> None:
         """Start it; when it runs already, nothing happens."""
         if self._process is None or self._process.poll() is not None:
-            with self._log.open("a") as log:
-                self._process = self._host.popen(self._argv, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds)
+            with self.log.open("a") as log:
+                self._process = self._host.popen(self.argv, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds)
 
     @property
     def process(self) -> HostProcess:
@@ -72,7 +76,7 @@ class Part:
             LabError: it ended, or did not in time.
         """
         deadline = time.monotonic() + seconds
-        while word not in self._log.read_text("utf-8", "replace"):
+        while word not in self.log.read_text("utf-8", "replace"):
             self.check()
             if time.monotonic() > deadline:
                 raise LabError(f"{self.name} was not ready within {seconds:.0f} s: {self.words()}")
@@ -80,6 +84,6 @@ class Part:
 
     def words(self) -> str:
         """Give the last that it said, on one line."""
-        text = self._log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace")
+        text = self.log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace")
         lines = [line.strip() for line in text.split("\n") if line.strip()]
         return " ".join(lines[-_LAST_LINES:]) or "it said nothing"

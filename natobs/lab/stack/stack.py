@@ -31,6 +31,9 @@ _READY_SECONDS = 30.0
 _WITHIN = Path("/run/stack")
 """Where the files of a stack lie, as its programs see it."""
 
+KEPT = _WITHIN / "kept"
+"""Where agents keep what outlives their restart, likewise."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
@@ -105,7 +108,8 @@ class Stack:
             LabError: a part did not become ready; the message has its last words.
         """
         (self._files / "logs").mkdir(parents=True)
-        self._write("pages.jsonl", "")
+        (self._files / KEPT.name).mkdir(exist_ok=True)
+        self.write("pages.jsonl", "")
         for world, lab in enumerate(self.lab.worlds):
             self._internet(world, lab)
         self._watchers()
@@ -134,8 +138,8 @@ class Stack:
 
     def _nat(self, world: int, lab: Lab) -> None:
         host, nat = lab.host("nat"), self.plan.nat(world)
-        kept = str(_WITHIN / nat)
-        config = self._write(f"{nat}.toml", files.agent_file(lab.topology, self.plan.timing, kept))
+        kept = str(KEPT / nat)
+        config = self.write(f"{nat}.toml", files.agent_file(lab.topology, self.plan.timing, kept))
         host.run(host.python("natobs", "accounting", "install", "--config", config))
         self._start(f"agent {nat}", host, host.python("natobs", "agent", "--config", config))
 
@@ -143,7 +147,7 @@ class Stack:
         nat, topology, plan = self.plan.nat(world), lab.topology, self.plan
         for client in plan.probers(topology):
             text = files.probe_file(topology, topology.client_subnet(client), plan.timing)
-            config = self._write(f"{nat}-{client}.toml", text)
+            config = self.write(f"{nat}-{client}.toml", text)
             host = lab.host(client)
             self._start(f"prober {nat}-{client}", host, host.python("natobs", "probe", "--config", config))
         servers = [address for family in topology.families for address in topology.server_addresses(family)]
@@ -158,7 +162,7 @@ class Stack:
         host = self.lab.host("monitor")
         pages = str(_WITHIN / "pages.jsonl")
         self._start("pager", host, host.python("natobs.lab.stack.pager", str(PAGER_PORT), pages))
-        config = self._write("alertmanager.yml", self._inputs.alertmanager)
+        config = self.write("alertmanager.yml", self._inputs.alertmanager)
         options = (
             f"--config.file={config}",
             f"--storage.path={_WITHIN / 'alertmanager'}",
@@ -171,8 +175,8 @@ class Stack:
 
     def _prometheus(self) -> None:
         host, timing = self.lab.host("monitor"), self.plan.timing
-        rules = [self._write(f"rules/{name}", text) for name, text in self._inputs.rules.items()]
-        config = self._write("prometheus.yml", files.prometheus_file(self.plan, rules))
+        rules = [self.write(f"rules/{name}", text) for name, text in self._inputs.rules.items()]
+        config = self.write("prometheus.yml", files.prometheus_file(self.plan, rules))
         options = (
             f"--config.file={config}",
             f"--storage.tsdb.path={_WITHIN / 'prometheus'}",
@@ -217,7 +221,7 @@ class Stack:
         self.parts[name] = Part(name, host, argv, log)
         self.parts[name].start(pass_fds)
 
-    def _write(self, name: str, text: str) -> str:
+    def write(self, name: str, text: str) -> str:
         """Write a file of the stack; give its path as programs of the lab see it."""
         path = self._files / name
         path.parent.mkdir(parents=True, exist_ok=True)
