@@ -30,7 +30,8 @@ def series(name: str, *values: float | None, instance: str = "nat1") -> Series:
 
 
 def wrong(*counters: Series, restarts: int = 0, shared: bool = False) -> int:
-    return len(verdict.backwards(verdict.falls(counters, shared=shared), {"nat1": restarts}))
+    restarted = {"nat1": restarts} if restarts else {}
+    return len(verdict.backwards(verdict.falls(counters, rounds=1.5, restarted=restarted, shared=shared), restarted))
 
 
 def test_every_counter_of_the_catalogue_has_a_start() -> None:
@@ -62,12 +63,14 @@ def test_what_a_process_counts_falls_once_with_each_restart_of_that_process() ->
 def test_a_busy_key_may_begin_anew_when_it_was_none_meanwhile() -> None:
     other = series(KERNEL, 1, 2, 3, 4)
     assert wrong(series(BUSY, 7, None, 0, 1), other) == 0
+    assert wrong(series(BUSY, 7, None, 0, 1), other, restarts=1) == 0
     assert wrong(series(KERNEL, 7, None, 0, 1), series(OWN, 1, 2, 3, 4)) == 1
     assert wrong(series(BUSY, 7, 0, 1), shared=True) == 0
 
 
-def test_a_scrape_that_nobody_answered_is_no_absence() -> None:
-    assert wrong(series(BUSY, 7, None, 0, 1), series(KERNEL, 1, None, 3, 4)) == 1
+def test_a_scrape_that_was_given_up_may_have_been_answered_unless_its_process_ended() -> None:
+    assert wrong(series(BUSY, 7, None, 0, 1), series(KERNEL, 1, None, 3, 4)) == 0
+    assert wrong(series(BUSY, 7, None, 0, 1), series(KERNEL, 1, None, 3, 4), restarts=1) == 1
 
 
 def test_memory_is_bounded_at_its_peak_and_afterwards() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from natobs.errors import LabError
 from natobs.lab import entries
 from natobs.lab.faults import facts
 from natobs.lab.selffaults.base import Report, SelfFault
@@ -23,6 +24,7 @@ def _more(metric: str) -> str:
 
 _CHANGES = _more('natobs_route_changes_total{kind=~"added|removed"}')
 _LOST = _more("natobs_route_events_lost_total")
+_SAMPLES = 'max(max_over_time(scrape_samples_scraped{instance="nat1"}[$window]))'
 _UNSCRAPED = Report("scrapes without an answer (up 0)", 'sum_over_time((1 - up{instance="nat1"})[$window:1s])', least=0)
 _INNOCENT = Report("probes failed", "increase(natobs_probe_failures_total[$window])", least=0, most=0)
 
@@ -46,7 +48,15 @@ class RoutesAndLinks(SelfFault):
     title = "10,000 routes, 1,000 interfaces"
     sentence = "10,000 routes and 1,000 interfaces are added on the NAT, stay for three scrapes, and are removed."
     lost = "nothing, or events, which are then found by comparison"
-    reports = (Report("route changes", _CHANGES, least=ROUTES), Report("times events were lost", _LOST, least=0))
+    reports = (
+        Report("route changes", _CHANGES, least=ROUTES),
+        Report("times events were lost", _LOST, least=0),
+        Report(
+            "most samples in a scrape",
+            'max(max_over_time(scrape_samples_scraped{instance="nat1"}[$window]))',
+            most=5000,
+        ),
+    )
     peak_megabytes = 64.0
 
     def act(self, scene: Scene) -> list[str]:
@@ -97,6 +107,8 @@ class ConntrackEventsOverrun(SelfFault):
     def act(self, scene: Scene) -> list[str]:
         with scene.frozen(AGENT):
             entries.load(scene.nat, _FLOWS)
+            if (found := facts.conntrack(scene.nat)["entries"]) < _FLOWS:
+                raise LabError(f"the table has {found} entries of the {_FLOWS} that were loaded")
             scene.nat.run(["conntrack", "-F"])
         return []
 

@@ -22,6 +22,8 @@ from natobs.lab.stack.stack import Inputs, Stack, require
 DEFAULT_SCALE = 15.0
 _REFLECTOR_PORT = 9652
 _SETTLE_SCRAPES = 3
+_WHOLE = 10
+_ROUNDS = 1.5
 
 
 def plan(name: str, scale: float = DEFAULT_SCALE) -> StackPlan:
@@ -68,7 +70,9 @@ def run(fault: SelfFault, stack: Stack) -> Outcome:
 
 def _judge(fault: SelfFault, scene: Scene, problems: list[str]) -> Outcome:
     told = [(report, scene.sum(report.expression)) for report in fault.reports]
-    resets = verdict.falls(scene.ask(f"{COUNTERS}[$window]"), shared=fault.shared)
+    restarted = scene.instances()
+    rounds = _ROUNDS * scene.scrape_seconds
+    resets = verdict.falls(scene.ask(f"{COUNTERS}[$window]"), rounds=rounds, restarted=restarted, shared=fault.shared)
     memory = scene.memory()
     outcome = _outcome(
         fault,
@@ -76,12 +80,12 @@ def _judge(fault: SelfFault, scene: Scene, problems: list[str]) -> Outcome:
         problems=[
             *problems,
             *(_wrong(report, value) for report, value in told if not report.least <= value <= report.most),
-            *verdict.backwards(resets, scene.instances()),
+            *verdict.backwards(resets, restarted),
             *verdict.grown(memory, fault.peak_megabytes, fault.rest_megabytes),
             *_crashes(scene),
         ],
     )
-    said = (f"{report.words}: {value:.6g}" for report, value in told if value or report.least)
+    said = (f"{report.words}: {_number(value)}" for report, value in told)
     return replace(outcome, said=(*scene.notes, *said), resets=len(resets), memory=memory)
 
 
@@ -106,5 +110,10 @@ def _outcome(fault: SelfFault, scene: Scene, *, problems: list[str]) -> Outcome:
 
 def _wrong(report: Report, value: float) -> str:
     if value < report.least:
-        return f"{report.words}: {value:.6g}, and {report.least:.6g} at least were expected"
-    return f"{report.words}: {value:.6g}, and {report.most:.6g} at most were expected"
+        return f"{report.words}: {_number(value)}, and {_number(report.least)} at least were expected"
+    return f"{report.words}: {_number(value)}, and {_number(report.most)} at most were expected"
+
+
+def _number(value: float) -> str:
+    """As a person writes it; what increased by counting is whole but for Prometheus' guess at the edges."""
+    return f"{value:,.0f}" if value >= _WHOLE else f"{value:.2g}"

@@ -17,6 +17,8 @@ from natobs.lab.stack.stack import Stack
 
 COUNTERS = '{__name__=~"natobs_.+_(total|count|sum|bucket)"}'
 _AGAIN_SECONDS = 60.0
+_BEFORE_SCRAPES = 2.5
+"""So that one at least is seen; all was well for longer than that."""
 
 
 class Scene:
@@ -91,8 +93,8 @@ class Scene:
         return {_instance(name): count for name, count in self.restarts.items()}
 
     def ask(self, expression: str) -> list[Series]:
-        """Ask Prometheus; ``$window`` is the time since a scrape before the fault, ``$scrapes`` how many fit in."""
-        window = time.time() - self.began + self.scrape_seconds
+        """Ask Prometheus; ``$window`` is the time since some scrapes before the fault, ``$scrapes`` how many fit in."""
+        window = time.time() - self.began + _BEFORE_SCRAPES * self.scrape_seconds
         words = {"$window": f"{window * 1000:.0f}ms", "$scrapes": f"{window / self.scrape_seconds:.1f}"}
         for word, value in words.items():
             expression = expression.replace(word, value)

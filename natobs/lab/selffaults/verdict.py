@@ -5,7 +5,7 @@ looks like in a log. Refuses to know how it was seen.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from natobs.catalogue.metrics import accounting
@@ -35,27 +35,37 @@ def starts() -> dict[str, Start]:
     return found
 
 
-def falls(counters: Sequence[Series], *, shared: bool = False) -> list[tuple[Mapping[str, str], int]]:
+def falls(
+    counters: Sequence[Series], *, rounds: float, restarted: Collection[str] = (), shared: bool = False
+) -> list[tuple[Mapping[str, str], int]]:
     """Give the labels of the series that fell, and how often: what ``resets()`` counts, which forgets the name.
 
-    Left out is a busy key that began anew after a scrape in which it was none, as it may.
+    Left out is a busy key that began anew after it was none, as it may: in a scrape in between, or in a round that
+    nobody saw, because others scraped or because Prometheus gave a scrape up that was then answered.
 
     Args:
         counters: series with all their samples.
-        shared: whether others scraped too, so that it may also have been none between two scrapes.
+        rounds: seconds between two samples, at most, if no scrape was given up.
+        restarted: values of ``instance`` whose process began anew, which answers no scrape that was given up.
+        shared: whether others scraped too.
     """
     scrapes: dict[str, set[float]] = {}
     for series in counters:
         scrapes.setdefault(series.labels.get("instance", ""), set()).update(time for time, _value in series.samples)
     found: list[tuple[Mapping[str, str], int]] = []
     for series in counters:
+        instance = series.labels.get("instance", "")
         comes_and_goes = series.labels["__name__"] in _COME_AND_GO
-        times = scrapes[series.labels.get("instance", "")] if comes_and_goes else set()
+
+        def unseen(before: float, now: float, instance: str = instance) -> bool:
+            given_up = now - before > rounds and instance not in restarted
+            return shared or given_up or any(before < time < now for time in scrapes[instance])
+
         count = sum(
-            later < earlier and not any(before < time < now for time in times)
+            later < earlier and not (comes_and_goes and unseen(before, now))
             for (before, earlier), (now, later) in pairwise(series.samples)
         )
-        if count and not (shared and comes_and_goes):
+        if count:
             found.append((series.labels, count))
     return found
 
