@@ -18,8 +18,8 @@ LAB = ("-m", "natobs", "lab")
 RUNS = {
     "demo": ("demo", "--seconds", "2"),
     "selftest": ("selftest", "agent-killed"),
-    "gameday": ("gameday", "return-blocked"),
-    "soak": ("soak", "--minutes", "1"),
+    "gameday": ("gameday", "--any-load", "return-blocked"),
+    "soak": ("soak", "--any-load", "--minutes", "1"),
 }
 """Commands that run a lab and end it, with what makes them short; those that there are."""
 ENDING = [RUNS[name] for name in RUNS if name in command.commands]
