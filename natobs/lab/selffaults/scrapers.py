@@ -11,6 +11,7 @@ from natobs.lab.stack.plan import AGENT_PORT
 from natobs.lab.traffic import first_line
 
 _SCRAPES = 8
+_DESCRIPTORS = 'natobs_agent_open_fds{instance="nat1"}'
 _READY_SECONDS = 20.0
 
 
@@ -27,6 +28,7 @@ class _Crowd(SelfFault):
 
     def act(self, scene: Scene) -> list[str]:
         argv = scene.nat.python("natobs.lab.crowd", self.how, LOOPBACK, str(AGENT_PORT), str(self.count))
+        before = scene.sum(_DESCRIPTORS)
         crowd = scene.nat.popen(argv, stdout=subprocess.PIPE)
         try:
             if first_line(crowd, _READY_SECONDS) != "running":
@@ -34,6 +36,7 @@ class _Crowd(SelfFault):
             scene.wait(_SCRAPES)
         finally:
             crowd.close()
+        scene.await_true(f"{_DESCRIPTORS} <= {before}")  # whom nobody waits for any more is answered still
         return []
 
 
