@@ -14,7 +14,7 @@ from natobs.generate import scenarios
 from natobs.generate.proofs import files as proofs
 from natobs.generate.proofs import notation
 from natobs.generate.proofs.firing import fires, holds, turns
-from natobs.generate.proofs.operational import spoken
+from natobs.generate.proofs.expect import spoken
 from natobs.generate.rules import files as rules
 from natobs.generate.scenarios import shapes
 from natobs.generate.scenarios.model import Clock, Signal, burst, events, growing, level, stamp

@@ -13,7 +13,7 @@ from natobs.catalogue.metrics import agent, operations
 from natobs.catalogue.promql import Scope
 from natobs.generate.scenarios.model import Feed, Scenario, Shape, Signal, Way, level, stamp
 
-_FAR = 10_000_000
+FAR = 10_000_000
 """Seconds: after the end of every test."""
 _BEYOND, _SHORT = 1.02, 0.98
 
@@ -124,9 +124,9 @@ def _plans(alert: Alert, scenario: Scenario) -> Iterator[_Planned]:
         yield f"just not {one.severity.value}", Place(11, 41 + index, 51 + index), first.feed, value, scenario.shape, ()
     if scenario.maintained:
         shape = None if alert.masked else scenario.shape
-        yield "maintenance", Place(11, 61, 71), first.feed, worst, shape, [stamp(operations.MAINTENANCE_UNTIL, _FAR)]
+        yield "maintenance", Place(11, 61, 71), first.feed, worst, shape, [stamp(operations.MAINTENANCE_UNTIL, FAR)]
         if alert.scope is not Scope.CLUSTER:
-            declared = [stamp(operations.CLUSTER_MAINTENANCE_UNTIL, _FAR, nat="nat-69", instance="nat-69:9650")]
+            declared = [stamp(operations.CLUSTER_MAINTENANCE_UNTIL, FAR, nat="nat-69", instance="nat-69:9650")]
             yield "maintenance of the cluster", Place(12, 21, 31), first.feed, worst, shape, declared
     for index, (name, feed) in enumerate(scenario.guards.items()):
         places = [Place(11, 71 + index, 81 + index), Place(13 + index, 21, 31)]

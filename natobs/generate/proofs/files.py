@@ -1,34 +1,58 @@
 """The files of promtool's unit tests, one a subject."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from natobs.catalogue import alerts as catalogue
+from natobs.catalogue import naming
+from natobs.catalogue.objectives import TIERS
 from natobs.generate import scenarios
-from natobs.generate.proofs import operational
+from natobs.generate.proofs import burning, operational
 from natobs.generate.rules import alerting, recording
 from natobs.generate.rules.model import Alerting, to_yaml
 from natobs.generate.settings import Plan
 
 COMMAND = "natobs generate tests"
+Tests = dict[int, list[dict[str, object]]]
+"""Tests of one subject, by the seconds between two evaluations: a file has one such number."""
 
 
 def files(plan: Plan) -> Mapping[str, str]:
     """Path to text."""
-    rules = _rules(plan)
     order = [group.name for group in (*recording.groups(plan), *alerting.groups(plan))]
-    known = {alert.name: alert for alert in plan.alerts}
+    parts = {**_operational(plan), "burn": _burning(plan)}
     made: dict[str, str] = {}
-    for subject, rows in catalogue.SUBJECTS.items():
-        by_step: dict[int, list[dict[str, object]]] = {}
-        for row in rows:
-            if row.name in known:
-                scenario = scenarios.ALL[row.name]
-                group = operational.group(known[row.name], scenario, rules[row.name], plan.rendering)
-                by_step.setdefault(scenario.step, []).append(group)
+    for subject, by_step in parts.items():
         for number, (step, groups) in enumerate(sorted(by_step.items())):
-            made[f"alerts/tests/{subject}{f'-{number + 1}' if number else ''}.yml"] = to_yaml(
-                document(plan.rendering.duration(step), order, groups), COMMAND
-            )
+            text = to_yaml(document(plan.rendering.duration(step), order, groups), COMMAND)
+            made[f"alerts/tests/{subject}{f'-{number + 1}' if number else ''}.yml"] = text
+    return made
+
+
+def _operational(plan: Plan) -> dict[str, Tests]:
+    rules = _rules(plan, lambda rule: rule.labels[naming.SEVERITY])
+    known = {alert.name: alert for alert in plan.alerts}
+    made: dict[str, Tests] = {}
+    for subject, rows in catalogue.SUBJECTS.items():
+        for name in (row.name for row in rows if row.name in known):
+            scenario = scenarios.ALL[name]
+            group = operational.group(known[name], scenario, rules[name], plan.rendering)
+            made.setdefault(subject, {}).setdefault(scenario.step, []).append(group)
+    return made
+
+
+def _burning(plan: Plan) -> Tests:
+    found = alerting.burning(plan)
+    rules = {
+        objective.id: {rule.labels[naming.ACTION]: rule for one, rule in found if one is objective}
+        for objective in plan.objectives
+    }
+    made: Tests = {}
+    for objective in plan.objectives:
+        test = burning.group(objective, rules[objective.id], plan.rendering)
+        made.setdefault(burning.STEPS["1h"], []).append(test)
+    for tier in TIERS:
+        if (test := burning.windows(tier, plan.objectives, rules, plan.rendering)) is not None:
+            made.setdefault(burning.STEPS[tier.long], []).append(test)
     return made
 
 
@@ -48,11 +72,11 @@ def document(interval: str, order: Iterable[str], groups: Iterable[dict[str, obj
     }
 
 
-def _rules(plan: Plan) -> dict[str, dict[str, Alerting]]:
-    """By name and severity."""
+def _rules(plan: Plan, key: Callable[[Alerting], str]) -> dict[str, dict[str, Alerting]]:
+    """By name, and by what tells those of one name apart."""
     found: dict[str, dict[str, Alerting]] = {}
     for group in alerting.groups(plan):
         for rule in group.rules:
             if isinstance(rule, Alerting):
-                found.setdefault(rule.alert, {})[rule.labels["severity"]] = rule
+                found.setdefault(rule.alert, {})[key(rule)] = rule
     return found

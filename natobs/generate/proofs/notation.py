@@ -14,10 +14,15 @@ STALE = "stale"
 """What Prometheus itself writes when a series has vanished from a target, or the target does not answer."""
 
 
-def name(signal: Signal, labels: Mapping[str, str]) -> str:
-    """The series with all labels; an empty value is a label that is not there."""
+def named(name: str, labels: Mapping[str, str]) -> str:
+    """A series with its labels; an empty value is a label that is not there."""
     inside = ", ".join(f'{key}="{value}"' for key, value in labels.items() if value)
-    return f"{signal.source.name}{signal.part}{{{inside}}}"
+    return f"{name}{{{inside}}}"
+
+
+def firing(alert: str, labels: Mapping[str, str]) -> str:
+    """The series that Prometheus writes of an alert that fires."""
+    return named("ALERTS", {"alertname": alert, "alertstate": "firing", **labels})
 
 
 def samples(clock: Clock, well: Signal | None, broken: Signal | None) -> str:

@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from natobs.catalogue.alerting import Alert, Unit
+from natobs.catalogue.alerting import Alert
 from natobs.catalogue.promql import Rendering
 from natobs.errors import CatalogueError
-from natobs.generate.proofs import notation
+from natobs.generate.proofs import expect, notation
 from natobs.generate.proofs.cases import Case, cases
 from natobs.generate.proofs.firing import fires, holds, turns
 from natobs.generate.rules.model import Alerting
@@ -66,8 +66,22 @@ def group(alert: Alert, scenario: Scenario, rules: Mapping[str, Alerting], rende
         "name": alert.name,
         "interval": rendering.duration(time.step),
         "input_series": list(_series(tried, time)),
-        "alert_rule_test": [_alerts(alert, expected, fullest, time, rendering)],
-        "promql_expr_test": [_states(alert, expected, place, time, rendering) for place in places],
+        "alert_rule_test": [
+            expect.told(
+                alert.name,
+                rendering.duration(fullest * time.step),
+                [(one.rule, one.labels, one.value[fullest]) for one in expected if one.firing[fullest]],
+                alert.unit,
+            )
+        ],
+        "promql_expr_test": [
+            expect.states(
+                alert.name,
+                rendering.duration(place * time.step),
+                [one.labels for one in expected if one.firing[place]],
+            )
+            for place in places
+        ],
     }
 
 
@@ -87,7 +101,8 @@ def _named(case: Case, signals: Sequence[Signal]) -> dict[str, Signal]:
     found = {}
     for signal in signals:
         own = case.numbered(signal.labels)
-        found[notation.name(signal, case.place.labels(prober=signal.prober) | own)] = signal
+        here = case.place.labels(prober=signal.prober)
+        found[notation.named(signal.source.name + signal.part, here | own)] = signal
     return found
 
 
@@ -108,45 +123,3 @@ def _expected(
             shown.append(latest)
         labels = case.place.shown(alert.scope) | case.numbered(scenario.shows) | dict(rule.labels)
         yield Expected(labels, rule, fires(active, time.step, level.hold, alert.keep), shown)
-
-
-def _states(alert: Alert, expected: list[Expected], place: int, time: Clock, rendering: Rendering) -> dict[str, object]:
-    return {
-        "expr": f'ALERTS{{alertname="{alert.name}", alertstate="firing"}}',
-        "eval_time": rendering.duration(place * time.step),
-        "exp_samples": [{"labels": _written(alert, one.labels), "value": 1} for one in expected if one.firing[place]],
-    }
-
-
-def _written(alert: Alert, labels: Mapping[str, str]) -> str:
-    inside = {"alertname": alert.name, "alertstate": "firing", **labels}
-    return "ALERTS{" + ", ".join(f'{key}="{value}"' for key, value in inside.items()) + "}"
-
-
-def _alerts(alert: Alert, expected: list[Expected], place: int, time: Clock, rendering: Rendering) -> dict[str, object]:
-    return {
-        "alertname": alert.name,
-        "eval_time": rendering.duration(place * time.step),
-        "exp_alerts": [
-            {"exp_labels": dict(one.labels), "exp_annotations": _annotations(alert, one, one.value[place])}
-            for one in expected
-            if one.firing[place]
-        ],
-    }
-
-
-def _annotations(alert: Alert, one: Expected, value: float) -> dict[str, str]:
-    places = {**one.labels, "value": spoken(value, alert.unit)}
-    links = {key: text for key, text in one.rule.annotations.items() if key.endswith("_url")}
-    for label, text in one.labels.items():
-        links = {key: link.replace(f"{{{{ $labels.{label} | urlquery }}}}", text) for key, link in links.items()}
-    return {"summary": alert.summary, "description": alert.description.format_map(places), **links}
-
-
-def spoken(value: float, unit: Unit) -> str:
-    """A value as Prometheus' templates write it."""
-    if unit == "ratio":
-        return f"{value * 100:.4g}%"
-    if unit == "seconds":
-        return f"{value:.4g}s" if value >= 1 else f"{value * 1000:.4g}ms"
-    return "" if unit == "state" else f"{value:.{1 if unit == 'per_second' else 0}f}"

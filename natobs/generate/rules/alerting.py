@@ -41,12 +41,16 @@ def groups(plan: Plan) -> Iterator[Group]:
         yield Group(
             f"natobs-{subject}", QUICK, tuple(rule for row in rows if row.name in rules for rule in rules[row.name])
         )
-    burning = tuple(
-        _burning(one, action, plan)
+    yield Group("natobs-burn", MINUTE, tuple(rule for _, rule in burning(plan)))
+
+
+def burning(plan: Plan) -> list[tuple[Objective, Alerting]]:
+    """The alerts on burn rates, and of which objective each is."""
+    return [
+        (one, _burning(one, action, plan))
         for one in plan.objectives
         for action in dict.fromkeys(tier.action for tier in one.tiers())
-    )
-    yield Group("natobs-burn", MINUTE, burning)
+    ]
 
 
 def _rules(alert: Alert, plan: Plan) -> Iterator[Alerting]:
