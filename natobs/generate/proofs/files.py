@@ -6,7 +6,7 @@ from natobs.catalogue import alerts as catalogue
 from natobs.catalogue import naming
 from natobs.catalogue.objectives import TIERS
 from natobs.generate import scenarios
-from natobs.generate.proofs import burning, operational
+from natobs.generate.proofs import budgets, burning, operational
 from natobs.generate.rules import alerting, recording
 from natobs.generate.rules.model import Alerting, to_yaml
 from natobs.generate.settings import Plan
@@ -19,7 +19,7 @@ Tests = dict[int, list[dict[str, object]]]
 def files(plan: Plan) -> Mapping[str, str]:
     """Path to text."""
     order = [group.name for group in (*recording.groups(plan), *alerting.groups(plan))]
-    parts = {**_operational(plan), "burn": _burning(plan)}
+    parts = {**_operational(plan), "burn": _burning(plan), "budget": _budgets(plan)}
     made: dict[str, str] = {}
     for subject, by_step in parts.items():
         for number, (step, groups) in enumerate(sorted(by_step.items())):
@@ -51,8 +51,16 @@ def _burning(plan: Plan) -> Tests:
         test = burning.group(objective, rules[objective.id], plan.rendering)
         made.setdefault(burning.STEPS["1h"], []).append(test)
     for tier in TIERS:
-        if (test := burning.windows(tier, plan.objectives, rules, plan.rendering)) is not None:
-            made.setdefault(burning.STEPS[tier.long], []).append(test)
+        window = burning.windows(tier, plan.objectives, rules, plan.rendering)
+        if window is not None:
+            made.setdefault(burning.STEPS[tier.long], []).append(window)
+    return made
+
+
+def _budgets(plan: Plan) -> Tests:
+    made: Tests = {}
+    for step, test in budgets.tests(plan.objectives, plan.rendering):
+        made.setdefault(step, []).append(test)
     return made
 
 
