@@ -17,7 +17,7 @@ from natobs.generate.proofs.firing import fires, holds, turns
 from natobs.generate.rules.model import Alerting
 from natobs.generate.scenarios.model import Clock, Scenario, Signal
 
-_SPARE = 4
+_SPARE = 2
 """Steps more than it takes."""
 
 
