@@ -99,12 +99,13 @@ def _settled(server: Server) -> Server:
 
 
 @contextmanager
-def prometheus(
+def prometheus(  # noqa: PLR0913, PLR0917 - each has its default
     directory: Path,
     targets: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     access: tuple[ssl.SSLContext, Mapping[str, str]] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[Server]:
     """Scrapes and evaluates once a second.
 
@@ -114,8 +115,10 @@ def prometheus(
         labels: that these get.
         arguments: more of them.
         access: how to be let in, where the arguments ask for that.
+        settings: more sections of the configuration.
     """
     config = {
+        **(settings or {}),
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": ["rules*.yml"],
         "scrape_configs": [

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -23,10 +22,3 @@ def promtool(*words: str | Path) -> tuple[int, str]:
         [program("promtool"), *map(str, words)], capture_output=True, text=True, check=False, timeout=600
     )
     return done.returncode, done.stdout + done.stderr
-
-
-def unit_tests(files: list[Path]) -> dict[str, str]:
-    """Run test files two at a time; gives what those said that failed, by name."""
-    with ThreadPoolExecutor(2) as pool:
-        outcomes = dict(zip(files, pool.map(lambda file: promtool("test", "rules", file), files), strict=True))
-    return {file.name: output for file, (status, output) in outcomes.items() if status}

@@ -4,32 +4,33 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from natobs.catalogue.alerting import Unit
 from natobs.catalogue.metrics import conntrack
-from natobs.config.fleet import AlertSettings, Fleet
+from natobs.config.fleet import AlertSettings, Fleet, Service
 from natobs.errors import CatalogueError
 from natobs.generate import scenarios
 from natobs.generate.proofs import files as proofs
 from natobs.generate.proofs import notation
-from natobs.generate.proofs.firing import fires, holds, turns
 from natobs.generate.proofs.expect import spoken
+from natobs.generate.proofs.firing import fires, holds, turns
 from natobs.generate.rules import files as rules
 from natobs.generate.scenarios import shapes
 from natobs.generate.scenarios.model import Clock, Signal, burst, events, growing, level, stamp
 from natobs.generate.settings import Plan, plan
-from tests.promtool import ROOT, unit_tests
+from tests.mutation.corpus import load
+from tests.mutation.run import unnoticed
+from tests.promtool import ROOT, promtool
 
 WINDOW = Clock(step=30, lead=60, length=90, tail=60)
 
 
-def written(made: Plan, folder: Path) -> list[Path]:
-    """The rules and their tests in a folder; gives the tests."""
+def written(made: Plan, folder: Path) -> Path:
+    """The rules and their tests in a folder; gives that of the rules."""
     for path, text in {**rules.files(made), **proofs.files(made)}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
-    return sorted((folder / "alerts" / "tests").glob("*.yml"))
+    return folder / "alerts"
 
 
 def test_every_alert_of_the_catalogue_has_a_scenario() -> None:
@@ -38,30 +39,43 @@ def test_every_alert_of_the_catalogue_has_a_scenario() -> None:
     assert len(scenarios.ALL) == sum(len(module.SCENARIOS) for module in scenarios.SUBJECTS), "one stands there twice"
 
 
-def test_the_committed_tests_pass_with_the_committed_rules(capsys: pytest.CaptureFixture[str]) -> None:
-    files = sorted((ROOT / "alerts" / "tests").glob("*.yml"))
-    assert unit_tests(files) == {}
-    groups = [group for file in files for group in yaml.safe_load(file.read_text())["tests"]]
-    expectations = sum(len(group.get(kind, ())) for group in groups for kind in ("alert_rule_test", "promql_expr_test"))
-    cases = sum(len(group["input_series"]) for group in groups)
+def test_every_committed_rule_is_proven_by_a_committed_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = load(ROOT / "alerts")
+    assert unnoticed(corpus) == []
+    assert corpus.failures(corpus.tests, tmp_path) == ""
+    alerts = sum("alert" in rule.body for rule in corpus.rules)
+    kinds = ("alert_rule_test", "promql_expr_test")
+    asked = sum(len(test.body.get(kind, ())) for test in corpus.tests for kind in kinds)
+    assert alerts > 80
+    line = f"{alerts} alerts, {len(corpus.rules) - alerts} records, {len(corpus.tests)} tests, {asked} expectations"
     with capsys.disabled():
-        print(f"\n{len(files)} files, {len(groups)} tests, {cases} series, {expectations} expectations")  # noqa: T201  counts are wanted
-    assert len(groups) >= len(scenarios.ALL)
+        print(f"\n{line}")  # noqa: T201  the counts are wanted
+
+
+@pytest.mark.parametrize("name", ["values-2", "budget-3"])
+def test_a_file_of_tests_can_be_run_as_it_is(name: str) -> None:
+    status, output = promtool("test", "rules", ROOT / "alerts" / "tests" / f"{name}.yml")
+    assert status == 0, output
 
 
 def test_a_laboratory_has_the_same_alerts_sixty_times_as_fast(tmp_path: Path) -> None:
-    files = written(plan(Fleet(), scale=60), tmp_path)
-    assert unit_tests([file for file in files if file.stem in {"host", "links", "changes", "watching"}]) == {}
+    corpus = load(written(plan(Fleet(), scale=60), tmp_path))
+    assert corpus.failures(corpus.tests, tmp_path) == ""
 
 
 def test_a_threshold_of_the_fleet_is_what_is_tested(tmp_path: Path) -> None:
-    fleet = Fleet(alerts={"NatSoftirqSaturated": AlertSettings(warning=0.8)})
-    host = next(path for path in written(plan(fleet), tmp_path) if path.stem == "host")
-    assert unit_tests([host]) == {}
-    ordinary = tmp_path / "alerts" / "natobs-alerts.yml"
-    ordinary.write_text((ROOT / "alerts" / "natobs-alerts.yml").read_text())
-    failures = unit_tests([host])
-    assert "NatSoftirqSaturated" in failures["host.yml"]
+    lower = Fleet(alerts={"NatSoftirqSaturated": AlertSettings(warning=0.8)})
+    folder = written(plan(lower), tmp_path)
+    changed = [test for test in load(folder).tests if "NatSoftirqSaturated" in test.names]
+    assert load(folder).failures(changed, tmp_path) == ""
+    assert "NatSoftirqSaturated" in load(ROOT / "alerts").failures(changed, tmp_path)
+
+
+def test_a_service_of_the_fleet_has_tests_of_its_own(tmp_path: Path) -> None:
+    corpus = load(written(plan(Fleet(services=(Service(name="payments", target=0.99),))), tmp_path))
+    mine = [test for test in corpus.tests if test.body["name"] == "nat-service-payments"]
+    assert len(mine) == 2
+    assert corpus.failures(mine, tmp_path) == ""
 
 
 def test_series_carry_on_where_they_were() -> None:

@@ -6,17 +6,17 @@ sums of events, one divided by the other.
 
 from collections.abc import Iterator, Sequence
 
-from natobs.catalogue import naming, values
-from natobs.catalogue.metrics import accounting, agent, network, operations, probes, routing
+from natobs.catalogue import naming
+from natobs.catalogue.metrics import agent, operations, probes
 from natobs.catalogue.naming import ERROR_RATIO, HOUR, MINUTE, WINDOWS
 from natobs.catalogue.objectives import PERIOD_DAYS, Objective
 from natobs.catalogue.promql import Recorded, Rendering
-from natobs.catalogue.types import Metric
 from natobs.generate import scenarios
 from natobs.generate.proofs import expect, notation
 from natobs.generate.proofs.cases import FAR, Place
+from natobs.generate.proofs.recorded import Test, placed, test
 from natobs.generate.rules.recording import identity
-from natobs.generate.scenarios.model import Clock, Signal, Way, events, level, stamp
+from natobs.generate.scenarios.model import Clock, Way, level, stamp
 from natobs.generate.scenarios.objectives import SLICES, Counted, counted
 
 FIVE = 5 * MINUTE
@@ -27,7 +27,6 @@ _MAINTAINED = (
     (Place(12, 21, 31), operations.CLUSTER_MAINTENANCE_UNTIL),
 )
 _BUILD = level(agent.BUILD, 1, version="0.1.0", python="3.11.2")
-Test = dict[str, object]
 
 
 def tests(objectives: Sequence[Objective], rendering: Rendering) -> Iterator[tuple[int, Test]]:
@@ -35,7 +34,6 @@ def tests(objectives: Sequence[Objective], rendering: Rendering) -> Iterator[tup
     for objective in objectives:
         yield MINUTE, _minutes(objective, rendering) if objective.slices else _events(objective, rendering)
     yield MINUTE, _constants(objectives, rendering)
-    yield MINUTE, _egress(rendering)
     for step, windows, counts in (
         (MINUTE, ("5m", "30m", "1h"), (naming.BAD, naming.TOTAL)),
         (FIVE, ("2h", "6h", "1d"), (naming.BAD_STEP, naming.TOTAL_STEP)),
@@ -44,24 +42,6 @@ def tests(objectives: Sequence[Objective], rendering: Rendering) -> Iterator[tup
         yield step, _windows(objectives[0], windows, counts, step, rendering)
     yield FIVE, _idle_hour(objectives[0], rendering)
     yield HOUR, _hours(objectives[0], rendering)
-
-
-def _series(clock: Clock, place: Place, well: Sequence[Signal], broken: Sequence[Signal]) -> Iterator[tuple[str, str]]:
-    for before, after in zip(well, broken, strict=True):
-        labels = place.labels(prober=before.prober) | dict(before.labels)
-        series = notation.named(before.source.name + before.part, labels)
-        yield series, notation.samples(clock, before, after)
-
-
-def _test(
-    name: str, interval: float, series: Iterator[tuple[str, str]], expected: list[Test], rendering: Rendering
-) -> Test:
-    return {
-        "name": name,
-        "interval": rendering.duration(interval),
-        "input_series": [{"series": key, "values": text} for key, text in dict(series).items()],
-        "promql_expr_test": expected,
-    }
 
 
 def _of(objective: Objective, place: Place, **more: str) -> dict[str, str]:
@@ -78,14 +58,14 @@ def _events(objective: Objective, rendering: Rendering) -> Test:
     flat = [signal.flat for signal in what.signals]
 
     def series() -> Iterator[tuple[str, str]]:
-        yield from _series(clock, _HERE, what.signals, what.signals)
-        yield from _series(clock, _IDLE, flat, flat)
-        yield from _series(clock, _EDGE, what.better, what.better)
+        yield from placed(clock, _HERE, what.signals, what.signals)
+        yield from placed(clock, _IDLE, flat, flat)
+        yield from placed(clock, _EDGE, what.better, what.better)
         for place, metric in _MAINTAINED:
             declared = [*what.signals, _BUILD, stamp(metric, FAR)]
-            yield from _series(clock, place, declared, declared)
+            yield from placed(clock, place, declared, declared)
 
-    return _test(objective.id, MINUTE, series(), list(_counts(objective, what, rendering)), rendering)
+    return test(objective.id, MINUTE, series(), list(_counts(objective, what, rendering)), rendering)
 
 
 def _counts(objective: Objective, what: Counted, rendering: Rendering) -> Iterator[Test]:
@@ -118,11 +98,11 @@ def _minutes(objective: Objective, rendering: Rendering) -> Test:
     bad = [value is not None and value > sliced.below for value in scenario.shape(fed, clock)]
 
     def series() -> Iterator[tuple[str, str]]:
-        yield from _series(clock, _HERE, well, way.feed(sliced.above))
-        yield from _series(clock, _EDGE, well, way.feed(sliced.below))
+        yield from placed(clock, _HERE, well, way.feed(sliced.above))
+        yield from placed(clock, _EDGE, well, way.feed(sliced.below))
         for place, metric in _MAINTAINED:
             declared = [_BUILD, stamp(metric, FAR)]
-            yield from _series(clock, place, [*well, *declared], [*way.feed(sliced.above), *declared])
+            yield from placed(clock, place, [*well, *declared], [*way.feed(sliced.above), *declared])
 
     def expected() -> Iterator[Test]:
         for index in range(clock.begins, clock.samples, 2):
@@ -133,7 +113,7 @@ def _minutes(objective: Objective, rendering: Rendering) -> Test:
                 labelled = {notation.named(recorded.name, _of(objective, place)): value for place, value in found}
                 yield expect.samples(_asked(recorded, objective), at, labelled)
 
-    return _test(objective.id, MINUTE, series(), list(expected()), rendering)
+    return test(objective.id, MINUTE, series(), list(expected()), rendering)
 
 
 def _constants(objectives: Sequence[Objective], rendering: Rendering) -> Test:
@@ -164,7 +144,7 @@ def _constants(objectives: Sequence[Objective], rendering: Rendering) -> Test:
             },
         )
 
-    return _test("what the objectives are", MINUTE, iter(()), list(expected()), rendering)
+    return test("what the objectives are", MINUTE, iter(()), list(expected()), rendering)
 
 
 def _windows(
@@ -197,7 +177,7 @@ def _windows(
                 found = {notation.named(recorded.name, labels | more): ratio for labels, ratio in ratios}
                 yield expect.samples(recorded.name, rendering.duration(index * step), found)
 
-    return _test(f"windows of {', '.join(windows)}", step, iter(series.items()), list(expected()), rendering)
+    return test(f"windows of {', '.join(windows)}", step, iter(series.items()), list(expected()), rendering)
 
 
 def _hours(objective: Objective, rendering: Rendering) -> Test:
@@ -219,7 +199,7 @@ def _hours(objective: Objective, rendering: Rendering) -> Test:
             total = {notation.named(naming.TOTAL_HOUR.name, labels): 100 * summed}
             yield expect.samples(naming.TOTAL_HOUR.name, at, total)
 
-    return _test("hours", FIVE, iter(series.items()), list(expected()), rendering)
+    return test("hours", FIVE, iter(series.items()), list(expected()), rendering)
 
 
 def _idle_hour(objective: Objective, rendering: Rendering) -> Test:
@@ -265,35 +245,4 @@ def _idle_hour(objective: Objective, rendering: Rendering) -> Test:
         *(expect.samples(f"{one.name} != {one.name}", at, {}) for one in (*ERROR_RATIO.values(), naming.PERIOD_BURN)),
     ]
     assert f"{share:.4%}" == "4.0500%"
-    return _test("a day with an idle hour", FIVE, iter(series.items()), expected, rendering)
-
-
-def _egress(rendering: Rendering) -> Test:
-    """Bytes that leave in an hour: what accounting has counted, else what the outside interface has sent."""
-    clock = Clock(MINUTE, 0, HOUR, MINUTE, rendering.scale)
-
-    def bytes_of(metric: Metric, number: float, **labels: str) -> Signal:
-        return events(metric, number, HOUR, **labels)
-
-    sent = (
-        bytes_of(network.TRANSMIT_BYTES, 600, device="eth21"),
-        bytes_of(network.TRANSMIT_BYTES, 1200, device="eth22"),
-        level(routing.DEVICE_ROLE, 1, device="eth21", role="outside"),
-        level(routing.DEVICE_ROLE, 1, device="eth22", role="inside"),
-    )
-    accounted = (
-        bytes_of(accounting.FORWARDED_BYTES, 1800, direction="out"),
-        bytes_of(accounting.FORWARDED_BYTES, 2400, direction="in"),
-        *sent,
-    )
-
-    def series() -> Iterator[tuple[str, str]]:
-        yield from _series(clock, _HERE, accounted, accounted)
-        yield from _series(clock, _OTHER, sent, sent)
-
-    name = values.EGRESS.recorded.name
-    found = {
-        notation.named(name, place.shown(values.EGRESS.scope)): number
-        for place, number in ((_HERE, 1800), (_OTHER, 600))
-    }
-    return _test("egress", MINUTE, series(), [expect.samples(name, rendering.duration(HOUR), found)], rendering)
+    return test("a day with an idle hour", FIVE, iter(series.items()), expected, rendering)

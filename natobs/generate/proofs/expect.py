@@ -5,13 +5,13 @@ Source: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote_plus
 
 from natobs.catalogue.alerting import Unit
 from natobs.generate.proofs import notation
 from natobs.generate.rules.model import Alerting
 
 _TEMPLATE = re.compile(r"{{ \$(?:value[^}]*|labels\.(?P<label>\w+)(?P<quoted> \| urlquery)?) }}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.~-]")
 Labels = Mapping[str, str]
 
 
@@ -44,7 +44,8 @@ def annotations(rule: Alerting, labels: Labels, value: float, unit: Unit) -> dic
     def fill(match: re.Match[str]) -> str:
         if match["label"] is None:
             return spoken(value, unit)
-        return quote_plus(labels[match["label"]]) if match["quoted"] else labels[match["label"]]
+        text = labels[match["label"]]
+        return _UNSAFE.sub(lambda character: f"%{ord(character[0]):02X}", text) if match["quoted"] else text
 
     return {key: _TEMPLATE.sub(fill, text) for key, text in rule.annotations.items()}
 

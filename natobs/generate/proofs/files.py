@@ -6,7 +6,7 @@ from natobs.catalogue import alerts as catalogue
 from natobs.catalogue import naming
 from natobs.catalogue.objectives import TIERS
 from natobs.generate import scenarios
-from natobs.generate.proofs import budgets, burning, operational
+from natobs.generate.proofs import budgets, burning, operational, recorded
 from natobs.generate.rules import alerting, recording
 from natobs.generate.rules.model import Alerting, to_yaml
 from natobs.generate.settings import Plan
@@ -19,7 +19,12 @@ Tests = dict[int, list[dict[str, object]]]
 def files(plan: Plan) -> Mapping[str, str]:
     """Path to text."""
     order = [group.name for group in (*recording.groups(plan), *alerting.groups(plan))]
-    parts = {**_operational(plan), "burn": _burning(plan), "budget": _budgets(plan)}
+    parts = {
+        **_operational(plan),
+        "burn": _burning(plan),
+        "budget": _by_step(budgets.tests(plan.objectives, plan.rendering)),
+        "values": _by_step(recorded.tests(plan.rendering)),
+    }
     made: dict[str, str] = {}
     for subject, by_step in parts.items():
         for number, (step, groups) in enumerate(sorted(by_step.items())):
@@ -57,9 +62,9 @@ def _burning(plan: Plan) -> Tests:
     return made
 
 
-def _budgets(plan: Plan) -> Tests:
+def _by_step(tests: Iterable[tuple[int, dict[str, object]]]) -> Tests:
     made: Tests = {}
-    for step, test in budgets.tests(plan.objectives, plan.rendering):
+    for step, test in tests:
         made.setdefault(step, []).append(test)
     return made
 
