@@ -15,7 +15,7 @@ SOURCES := $(PYTHON_BIN) requirements/build.txt pyproject.toml natobs/__init__.p
 # Debian keeps ip, nft and conntrack where an ordinary user's PATH does not look; .tools holds what scripts/programs.sh fetched.
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
 
-.PHONY: help up down test check lint format bench bench-flows bench-probes bench-added bench-fleet selffaults lab gameday soak generate lock clean programs
+.PHONY: help up down test check lint format bench bench-flows bench-probes bench-added bench-fleet selffaults mutants lab gameday soak generate lock clean programs
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-probes: $(DEV) ## Compare the probes with other probers and with the truth
 bench-added: programs $(DEV) ## Compare the time that the NAT adds, as natobs says it, with the truth; ARGS=--quick in two minutes.
 	@$(PYTHON_BIN) -m benchmarks.added $(ARGS)
 	@$(PYTHON_BIN) -m benchmarks.taps
+
+mutants: programs $(DEV) ## Make every rule wrong in every way, and see whether its promtool tests notice.
+	@$(PYTHON_BIN) -m tests.mutation $(ARGS)
 
 bench-fleet: programs $(DEV) ## What rules and dashboards cost one Prometheus that watches 10, 100, 1000 NATs; ARGS=--quick in ten minutes.
 	@$(PYTHON_BIN) -m benchmarks.fleet $(ARGS)
