@@ -205,7 +205,8 @@ def test_a_census_in_a_full_table_leaves_scrapes_alone_and_dies_with_the_agent(
 ) -> None:
     lab = lab_factory(topology.two_armed("large"))
     entries.load(lab.host("nat"), 200_000)
-    with agent(lab, tmp_path, "interval_seconds = 1\nmax_cpu_share = 1.0\nlimit_seconds = 60") as running:
+    # Figures are shown for three intervals, which must be longer than a census and the scrapes that follow it.
+    with agent(lab, tmp_path, "interval_seconds = 3\nmax_cpu_share = 1.0\nlimit_seconds = 60") as running:
         agent_process = psutil.Process(running.process.pid)
         scrape = after_next_census(running)
         assert sum(scrape.of("natobs_nat_flows").values()) >= 200_000
