@@ -15,7 +15,7 @@ from natobs.generate import scenarios
 from natobs.generate.proofs import expect, notation
 from natobs.generate.proofs.cases import FAR, Place
 from natobs.generate.proofs.recorded import Test, placed, test
-from natobs.generate.rules.recording import identity
+from natobs.generate.rules.recording import SLICE_ALL, SLICE_BAD, identity
 from natobs.generate.scenarios.model import Clock, Way, level, stamp
 from natobs.generate.scenarios.objectives import SLICES, Counted, counted
 
@@ -58,6 +58,7 @@ def _events(objective: Objective, rendering: Rendering) -> Test:
     flat = [signal.flat for signal in what.signals]
 
     def series() -> Iterator[tuple[str, str]]:
+        yield from _others(objective)
         yield from placed(clock, _HERE, what.signals, what.signals)
         yield from placed(clock, _IDLE, flat, flat)
         yield from placed(clock, _EDGE, what.better, what.better)
@@ -66,6 +67,13 @@ def _events(objective: Objective, rendering: Rendering) -> Test:
             yield from placed(clock, place, declared, declared)
 
     return test(objective.id, MINUTE, series(), list(_counts(objective, what, rendering)), rendering)
+
+
+def _others(objective: Objective) -> Iterator[tuple[str, str]]:
+    """Budgets of objectives that are like this one but for one label, as Sloth may have recorded them."""
+    for label in naming.SLO_LABELS:
+        labels = {**identity(objective), label: "other"}
+        yield notation.named(naming.ERROR_BUDGET.name, labels), "0.5x400"
 
 
 def _counts(objective: Objective, what: Counted, rendering: Rendering) -> Iterator[Test]:
@@ -108,7 +116,12 @@ def _minutes(objective: Objective, rendering: Rendering) -> Test:
         for index in range(clock.begins, clock.samples, 2):
             at = rendering.duration(index * MINUTE)
             number = sum(bad[index - 4 : index + 1])
-            for recorded, here, edge in ((naming.BAD, number, 0), (naming.TOTAL, 5, 5)):
+            for recorded, here, edge in (
+                (naming.BAD, number, 0),
+                (naming.TOTAL, 5, 5),
+                (SLICE_BAD, int(bad[index]), 0),
+                (SLICE_ALL, 1, 1),
+            ):
                 found = ((_HERE, here), (_EDGE, edge))
                 labelled = {notation.named(recorded.name, _of(objective, place)): value for place, value in found}
                 yield expect.samples(_asked(recorded, objective), at, labelled)
@@ -218,6 +231,7 @@ def _idle_hour(objective: Objective, rendering: Rendering) -> Test:
         f"{before * clean + 12 * burst}x11"
         for metric, burst in ((probes.ATTEMPTS, busy), (probes.FIRST_ATTEMPT_SUCCESS, busy - failed))
     }
+    series |= dict(_others(objective))
     share = 12 * failed / (12 * busy + before * clean)
     burn = share / objective.budget
 

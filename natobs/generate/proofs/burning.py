@@ -6,7 +6,7 @@ in Python; no expression is read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from natobs.catalogue import naming
 from natobs.catalogue.metrics import agent, operations
@@ -44,6 +44,8 @@ class _Case:
         failures: where bad events were counted, and how many: all of them at the second sample.
         extra: labels of the objective beyond its scope.
         maintained: whether maintenance is declared: for the NAT, or for the whole cluster.
+        foreign: which part is another objective's: ``long`` or ``short`` ratio, or ``failures``.
+        explained: action of an alert that said at the second sample why events are bad; empty where none did.
     """
 
     place: Place
@@ -51,6 +53,8 @@ class _Case:
     failures: tuple[Recorded, float]
     extra: Mapping[str, str] = field(default_factory=dict)
     maintained: str = ""
+    foreign: str = ""
+    explained: str = ""
 
 
 def group(objective: Objective, rules: Mapping[str, Alerting], rendering: Rendering) -> dict[str, object]:
@@ -76,6 +80,7 @@ def windows(
     made: dict[str, object] = {}
     for objective in (one for one in objectives if tier in one.tiers()):
         tried = [_case(objective, tier, 21 + index, counts) for index, counts in enumerate(_COUNTS[tier.long])]
+        tried += [replace(tried[0], place=Place(11, 31, 41), explained=tier.action.value)]
         part = _test(objective, tried, rules[objective.id], rendering, span)
         made = {key: [*made[key], *part[key]] if isinstance(made.get(key), list) else part[key] for key in part}  # type: ignore[misc]  # lists, all of them
     return made | {"name": f"the window of {tier.factor:g} times"} if made else None
@@ -114,26 +119,30 @@ def _cases(objective: Objective) -> Iterator[_Case]:
         burning = _case(objective, tier, 21 + number, counts)
         yield burning
         yield from (_case(objective, tier, 31 + number, other) for other in others)
+        yield from (_case(objective, tier, 36 + number, other, failures=_TOO_FEW) for other in others)
         yield _case(objective, tier, 41 + number, counts, long=limit, short=_FAR_ABOVE * limit)
-        quiet = (
+        unlike = (
             _case(objective, tier, 51 + number, counts, long=_FAR_ABOVE * limit, short=limit),
             _case(objective, tier, 61 + number, counts, failures=_TOO_FEW),
+            *(replace(burning, explained=action) for action in ("page", "ticket")),
         )
-        for index, case in enumerate(quiet):
-            yield case
-            yield from _alike(objective, case, burning, 2 * number + index)
+        for index, case in enumerate(unlike):
+            yield from _alike(objective, case, burning, len(unlike) * number + index)
+        for index, part in enumerate(("long", "short", "failures")):
+            yield replace(burning, place=Place(11, 101 + 3 * number + index, 31), foreign=part)
         for maintained, place in (("nat", Place(11, 71 + number, 81)), ("cluster", Place(12, 21 + number, 31))):
-            yield _Case(place, burning.ratios, burning.failures, burning.extra, maintained)
+            yield replace(burning, place=place, maintained=maintained)
 
 
 def _alike(objective: Objective, case: _Case, burning: _Case, number: int) -> Iterator[_Case]:
     """The same in places that are like that of a budget that burns but for one label."""
     there = burning.place
-    yield _Case(there._replace(cluster=13 + number), case.ratios, case.failures, case.extra)
+    yield replace(case, place=there._replace(nat=201 + number))
+    yield replace(case, place=there._replace(cluster=13 + number))
     if objective.scope is Scope.SUBNET:
-        yield _Case(there._replace(subnet=91 + number), case.ratios, case.failures, case.extra)
+        yield replace(case, place=there._replace(subnet=91 + number))
     if objective.extra:
-        yield _Case(there, case.ratios, case.failures, _extra(objective, 8000 + number))
+        yield replace(case, place=there, extra=_extra(objective, 8000 + number))
 
 
 def _test(
@@ -176,16 +185,23 @@ def _test(
 
 
 def _firing(objective: Objective, case: _Case, rule: Alerting, action: str, span: _Span) -> list[bool]:
-    """At which samples an alert fires: while a tier's ratios are high, and its failures not too long ago."""
+    """At which samples an alert fires: while ratios are high, failures not too long ago, and nobody says why."""
     active = [False] * span.samples
     counts, failures = case.failures
     for tier in (one for one in objective.tiers() if one.action.value == action):
         limit = _limit(objective, tier)
         burns = all(case.ratios.get(window, 0) > limit for window in (tier.long, tier.short))
-        if burns and counts in _COUNTS[tier.long] and failures > _TOO_FEW:
+        if burns and counts in _COUNTS[tier.long] and failures > _TOO_FEW and not case.foreign:
             last = min(WINDOWS[tier.long] // span.step, span.burning - 1)
-            active = [was or 1 <= index <= last for index, was in enumerate(active)]
+            first = 1 + (_explained(tier, case) + span.step // 2) // span.step
+            active = [was or first <= index <= last for index, was in enumerate(active)]
     return fires(active, span.step, rule.hold, rule.keep)
+
+
+def _explained(tier: Tier, case: _Case) -> int:
+    """For how many seconds a tier is silent because an alert has said why events are bad."""
+    says = {"page": {"page"}, "ticket": {"page", "ticket"}}.get(tier.action.value, set())
+    return WINDOWS[tier.short] + 5 * MINUTE if case.explained in says else 0
 
 
 def _labels(objective: Objective, case: _Case, rule: Alerting) -> dict[str, str]:
@@ -193,17 +209,22 @@ def _labels(objective: Objective, case: _Case, rule: Alerting) -> dict[str, str]
 
 
 def _series(objective: Objective, tried: list[_Case], span: _Span, rendering: Rendering) -> Iterator[tuple[str, str]]:
-    of = {**identity(objective), naming.SLI: objective.sli}
     for case in tried:
-        here = {**case.place.shown(objective.scope), **case.extra, **of}
-        for window, ratio in case.ratios.items():
+        here = {**case.place.shown(objective.scope), **case.extra}
+        own = {**here, **identity(objective), naming.SLI: objective.sli}
+        others = {**own, "sloth_id": "nat-other", "sloth_slo": "other"}
+        for part, (window, ratio) in zip(("long", "short"), case.ratios.items(), strict=True):
+            of = others if case.foreign == part else own
             values = f"{ratio!r}x{2 * span.burning - 2} stale"
-            yield notation.named(ERROR_RATIO[window].name, {**here, "sloth_window": window}), values
+            yield notation.named(ERROR_RATIO[window].name, {**of, "sloth_window": window}), values
         counts, failures = case.failures
-        yield notation.named(counts.name, here), f"_ {failures!r} stale"
+        of = others if case.foreign == "failures" else own
+        yield notation.named(counts.name, of), f"_ {failures!r} stale"
+        if case.explained:
+            named = {**here, **identity(objective), naming.ACTION: case.explained}
+            yield notation.named(naming.EXPLAINED.name, named), "_ 1 stale"
         if case.maintained:
-            until = f"{FAR / rendering.scale!r}x{2 * span.samples}"
-            own = case.place.labels(prober=False)
-            yield notation.named(agent.BUILD.name, own), f"1x{2 * span.samples}"
+            agents = case.place.labels(prober=False)
             metric = operations.MAINTENANCE_UNTIL if case.maintained == "nat" else operations.CLUSTER_MAINTENANCE_UNTIL
-            yield notation.named(metric.name, own), until
+            yield notation.named(agent.BUILD.name, agents), f"1x{2 * span.samples}"
+            yield notation.named(metric.name, agents), f"{FAR / rendering.scale!r}x{2 * span.samples}"

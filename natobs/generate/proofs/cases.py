@@ -62,7 +62,14 @@ class Case:
 
     def numbered(self, labels: Mapping[str, str]) -> dict[str, str]:
         """Labels with the number of the case filled in."""
-        return {key: value.replace("{n}", str(self.number)) for key, value in labels.items()}
+        numbers = {"{n}": self.number, "{subnet}": self.place.subnet}
+        return {key: _filled(value, numbers) for key, value in labels.items()}
+
+
+def _filled(text: str, numbers: Mapping[str, int]) -> str:
+    for place, number in numbers.items():
+        text = text.replace(place, str(number))
+    return text
 
 
 def beyond(alert: Alert, one: Level, scenario: Scenario) -> float:
@@ -127,9 +134,11 @@ def _plans(alert: Alert, scenario: Scenario) -> Iterator[_Planned]:
         yield "maintenance", Place(11, 61, 71), first.feed, worst, shape, [stamp(operations.MAINTENANCE_UNTIL, FAR)]
         if alert.scope is not Scope.CLUSTER:
             declared = [stamp(operations.CLUSTER_MAINTENANCE_UNTIL, FAR, nat="nat-69", instance="nat-69:9650")]
-            yield "maintenance of the cluster", Place(12, 21, 31), first.feed, worst, shape, declared
+            for index in range(len(alert.levels)):  # each beside a NAT of that name for which this severity fires
+                like = 21 + index * len(scenario.ways)
+                yield "maintenance of the cluster", Place(12, like, like + 10), first.feed, worst, shape, declared
     for index, (name, feed) in enumerate(scenario.guards.items()):
-        places = [Place(11, 71 + index, 81 + index), Place(13 + index, 21, 31)]
+        places = [Place(11, 71 + index, 31), Place(13 + index, 21, 31)]
         if alert.scope is Scope.SUBNET and name not in scenario.apart:
             places.append(Place(11, 21, 91 + index))
         for place in places:

@@ -55,6 +55,7 @@ SCENARIOS = (
         rest=1,
         shows={"device": "eth21"},
         reach=MINUTE,
+        step=15,
     ),
     Scenario(
         "NatCarrierFlapping",

@@ -55,7 +55,8 @@ class Signal:
 
     Args:
         source: whose series.
-        labels: its own; ``{n}`` in a value becomes the number of the case. A target label stands above the place's.
+        labels: its own; in a value ``{n}`` becomes the number of the case, ``{subnet}`` that of its subnet. A target
+            label stands above the place's.
         part: of a histogram.
         prober: whether a prober exports it, which has a subnet; agents have none.
         level: value of a gauge; where a counter starts.

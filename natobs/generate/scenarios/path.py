@@ -7,7 +7,7 @@ from natobs.generate.scenarios.shapes import highest, lowest, mean, through, tou
 
 _TWO, _FIVE = 2 * MINUTE, 5 * MINUTE
 _PROBE = {"probe": "web", "kind": "tcp", "target": ""}
-_SOURCE = "10.21.{n}.5"
+_SOURCE = "10.21.{subnet}.5"
 _FEW, _MORE = 5, 5.2
 """Attempts of which a share says nothing yet, and a few more."""
 
@@ -196,6 +196,7 @@ SCENARIOS = (
         rest=1,
         shows={"family": "ipv4"},
         reach=30,
+        step=15,
     ),
     Scenario(
         "NatSubnetRouteMissing",
@@ -212,6 +213,7 @@ SCENARIOS = (
         },
         apart=frozenset({"taps are off"}),
         reach=_TWO,
+        step=15,
     ),
     Scenario(
         "NatReturnBlocked",
@@ -230,6 +232,7 @@ SCENARIOS = (
         },
         rest=1,
         reach=_TWO,
+        step=15,
     ),
     Scenario(
         "NatForwardingBroken",
@@ -296,6 +299,7 @@ SCENARIOS = (
         },
         rest=1,
         reach=MINUTE,
+        step=15,
     ),
     Scenario("NatPathMtuBlackHole", lowest(_TWO), _mtu("black_hole"), reach=_TWO),
     Scenario("NatPathMtuReduced", lowest(_TWO), _mtu("packet_too_big", "fragmented"), reach=_TWO),

@@ -50,7 +50,7 @@ def _clashes(value: float, *more: Signal) -> tuple[Signal, ...]:
 
 
 SCENARIOS = (
-    Scenario("NatTableFull", once(_FIVE), {"drops": lambda value: _drops("table_full", value)}),
+    Scenario("NatTableFull", once(_FIVE), {"drops": lambda value: _drops("table_full", value)}, step=15),
     Scenario(
         "NatConntrackUsage",
         highest(_FIVE),
@@ -77,6 +77,7 @@ SCENARIOS = (
         once(_FIVE),
         {"clashes": lambda value: (*_drops("tuple_clash", value), *_saturated(0.8))},
         guards={"ports are left": lambda value: (*_drops("tuple_clash", value), *_saturated(0.79))},
+        step=15,
     ),
     Scenario("NatPortSaturation", highest(_FIVE), {"ports": _saturated}, rest=0.23),
     Scenario(
