@@ -72,6 +72,7 @@ def is_full(before: Evidence, now: Evidence) -> bool:
 
 
 PROBES_FAIL = grown("natobs_probe_failures_total", probe="web")
+THIRD_PARTY = {"destination": "198.51.100.2", "port": "80", "proto": "tcp"}
 CASES = {
     "table-evicting": Case(
         ALIVE,
@@ -160,13 +161,13 @@ CASES = {
         PROBES_FAIL,
     ),
     "third-party-down": Case(
-        (ALL_OF, NONE, ALL_OF, ALL_OF),
+        ALIVE,
         more("dropped_packets"),
-        grown("natobs_destination_attempts_total", destination="198.51.100.2"),
         lambda before, now: (
-            grown("natobs_probe_failures_total", target="198.51.100.2:443")(before, now)
-            and not grown("natobs_probe_failures_total", target="198.51.100.1:443")(before, now)
+            grown("natobs_destination_attempts_total", **THIRD_PARTY)(before, now)
+            and not grown("natobs_destination_answered_total", **THIRD_PARTY)(before, now)
         ),
+        lambda before, now: not PROBES_FAIL(before, now),
     ),
     "dns-down": Case(
         ALIVE, more("dropped_packets"), None, grown("natobs_probe_failures_total", probe="names", reason="timeout")

@@ -50,7 +50,7 @@ EXPECTED: dict[str, tuple[Expectation, ...]] = {
     "ports-exhausted": (_page("NatPortsExhausted"),),
     "tuple-clashes": (_ticket("NatTupleClashes"),),
     "table-full-and-cpu": (_page("NatTableFull"), _page("NatCpuUsage")),
-    "third-party-down": (_ticket("NatDestinationFailing", destination="payments"),),
+    "third-party-down": (_ticket("NatDestinationFailing", destination="payments", port="80"),),
     "dns-down": (_ticket("NatDestinationFailing", port="53"),),
     "asymmetric-return": (_page("NatNoReturnTraffic"),),
     "nats-failing": (_page("NatClusterFailing"), _page("NatNoReturnTraffic")),

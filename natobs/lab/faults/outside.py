@@ -3,9 +3,11 @@
 from natobs.lab.faults import facts
 from natobs.lab.faults.base import Evidence, Fault
 from natobs.lab.plan import namespace
-from natobs.lab.servers import DNS_PORT
+from natobs.lab.servers import DNS_PORT, HTTP_PORTS
 
 _COMMENT = "lab: gone"
+_SERVICE = HTTP_PORTS[0]
+_CALLS = "5"  # a second
 
 
 class _Deaf(Fault):
@@ -32,11 +34,15 @@ class ThirdPartyDown(_Deaf):
 
     name = "third-party-down"
     title = "A third party is down"
-    sentence = "The second server drops everything; all others answer."
+    sentence = f"Port {_SERVICE} of the second server drops everything, while clients go on calling; all others answer."
 
     def act(self) -> None:
-        addresses = [self.lab.topology.server_addresses(family)[1] for family in self.lab.topology.families]
-        self._drop(*(f"{'ip6' if ':' in address else 'ip'} daddr {address}" for address in addresses))
+        topology = self.lab.topology
+        addresses = [topology.server_addresses(family)[1] for family in topology.families]
+        self._drop(*(f"{'ip6' if ':' in one else 'ip'} daddr {one} tcp dport {_SERVICE}" for one in addresses))
+        client = self.lab.host(topology.clients[-1])
+        argv = client.python("natobs.lab.load", "pages", addresses[0], str(_SERVICE), _CALLS)
+        self.start(client.name, argv, ready="running")
 
 
 class DnsDown(_Deaf):
