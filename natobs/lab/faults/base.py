@@ -48,6 +48,8 @@ class Fault(ABC):
     """Labs in which it can happen, by the number of the NAT's interfaces."""
     nats: ClassVar[int] = 1
     """How many NATs it takes, each with a world of its own."""
+    history: ClassVar[float] = 0.0
+    """Seconds of health, at time scale 1, without which what it breaks for a moment would look like much."""
     programs: ClassVar[tuple[str, ...]] = ()
     """What it needs beyond what every lab needs."""
 

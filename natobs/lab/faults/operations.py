@@ -33,7 +33,7 @@ class MaintenanceRestart(_Declared):
     mode = "F5"
     title = "Restart in declared maintenance"
     sentence = "Maintenance of the NAT is declared; some seconds later it restarts and loses its state."
-    programs = Restart.programs
+    programs, history = Restart.programs, Restart.history
 
     def act(self) -> None:
         config = self._config()

@@ -7,7 +7,7 @@ from natobs.lab.faults.base import Evidence, Fault
 
 _TALKERS = "20"
 _EVERY_SECONDS = "0.2"
-_AWAY_SECONDS = 3.0
+_AWAY_SECONDS = 1.0
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
@@ -22,10 +22,11 @@ class Restart(Fault):
     mode = "F5"
     title = "Restart lost the state"
     sentence = (
-        f"While {_TALKERS} connections talk, the NAT forwards nothing for {_AWAY_SECONDS:.0f} s, loses its table, and "
+        f"While {_TALKERS} connections talk, the NAT forwards nothing for a second, loses its table, and "
         "its agent dies and starts again."
     )
     programs = ("conntrack",)
+    history = 3600.0
 
     def act(self) -> None:
         client, topology = self.lab.host(self.lab.topology.clients[-1]), self.lab.topology

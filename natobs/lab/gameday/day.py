@@ -71,8 +71,9 @@ class Play:
     def _played(self, stack: Stack) -> Outcome:
         setting = self._setting
         stack.await_scrapes(2)
-        self._say(f"{self._kind.name}: healthy for {setting.baseline:.0f} s")
-        time.sleep(setting.baseline)
+        health = max(setting.baseline, setting.timing.seconds(self._kind.history, 0))
+        self._say(f"{self._kind.name}: healthy for {health:.0f} s")
+        time.sleep(health)
         fault = self._kind(stack.lab)
         # what the stack itself takes is no other thing: this machine was looked at before it was built
         fault.scrape_seconds, fault.any_load = setting.timing.scrape, True

@@ -10,6 +10,7 @@ import yaml
 
 from natobs.lab.demo_files import probe, with_port
 from natobs.lab.relay import LOOPBACK
+from natobs.lab.servers import ECHO_PORT
 from natobs.lab.stack.plan import ALERTMANAGER_PORT, PAGER_URL, StackPlan, Timing
 from natobs.lab.topology import Topology, nth
 
@@ -105,6 +106,7 @@ def probe_file(topology: Topology, subnet: int, timing: Timing) -> str:
             "pmtu",
             [with_port(reflector, _STAMP_PORT)],
             "critical = true",
+            f"pmtu = {{ tcp_port = {ECHO_PORT} }}",  # without it a black hole is only silence
             interval=timing.seconds(60, 5),
             timeout=5,
         ),
