@@ -71,10 +71,11 @@ ALERTS = (
         Scope.NAT,
         total(Scope.NAT, increase(series(routing.ROUTE_CHANGES, kind="~default_.+"), _TEN)),
         ">",
-        (ticket(0, 0),),
+        (ticket(0, 2 * MINUTE),),  # whatever it is a symptom of has fired by then
         "A default route of the NAT came, went or was replaced.",
         "Default routes of {nat} changed {value} times in 10 minutes.",
         fault="F4",
+        keep=0,
     ),
     Alert(
         "NatTrafficStopped",

@@ -51,6 +51,7 @@ ALERTS = (
         unit="state",
         fault="F4",
         extra=("family",),
+        keep=10 * MINUTE,  # symptoms remember for as long, and the route that comes back is a change too
         silences=("NatRouteChanged", "NatTrafficStopped", "NatReturnBlocked", "NatPacketDropsBurn", *SYMPTOMS),
     ),
     Alert(

@@ -85,6 +85,7 @@ ALERTS = (
         "taken.",
         fault="F9",
         where=SATURATION.series >= EXHAUSTED,
+        keep=7 * MINUTE,  # the last census before the end still says that it is saturated
         silences=("NatPortSaturation", "NatTupleClashes", "NatPortAllocationBurn", "NatPacketDropsBurn", *SYMPTOMS),
         rests_on=("census",),
     ),
