@@ -47,7 +47,7 @@ def falls(
         counters: series with all their samples.
         rounds: seconds between two samples, at most, if no scrape was given up.
         restarted: values of ``instance`` whose process began anew, which answers no scrape that was given up.
-        shared: whether others scraped too.
+        shared: whether there may have been rounds for others than Prometheus.
     """
     scrapes: dict[str, set[float]] = {}
     for series in counters:
