@@ -29,9 +29,8 @@ def series(name: str, *values: float | None, instance: str = "nat1") -> Series:
     return Series({"__name__": name, "instance": instance}, samples)
 
 
-def wrong(*counters: Series, restarts: int = 0, shared: bool = False) -> int:
-    restarted = {"nat1": restarts} if restarts else {}
-    return len(verdict.backwards(verdict.falls(counters, rounds=1.5, restarted=restarted, shared=shared), restarted))
+def wrong(*counters: Series, restarts: int = 0) -> int:
+    return len(verdict.backwards(verdict.falls(counters), {"nat1": restarts} if restarts else {}))
 
 
 def test_every_counter_of_the_catalogue_has_a_start() -> None:
@@ -60,17 +59,19 @@ def test_what_a_process_counts_falls_once_with_each_restart_of_that_process() ->
     assert wrong(series(OWN, 5, 0, 3, instance="nat2"), restarts=1) == 1
 
 
-def test_a_busy_key_may_begin_anew_when_it_was_none_meanwhile() -> None:
-    other = series(KERNEL, 1, 2, 3, 4)
-    assert wrong(series(BUSY, 7, None, 0, 1), other) == 0
-    assert wrong(series(BUSY, 7, None, 0, 1), other, restarts=1) == 0
-    assert wrong(series(KERNEL, 7, None, 0, 1), series(OWN, 1, 2, 3, 4)) == 1
-    assert wrong(series(BUSY, 7, 0, 1), shared=True) == 0
+def test_a_busy_key_may_begin_anew_with_what_was_counted_since() -> None:
+    total = series(accounting.ATTEMPTS.name, 100, 102, 105, 106)
+    assert wrong(total, series(BUSY, 7, 0, 2)) == 0
+    assert wrong(total, series(BUSY, 7, None, 5, 6)) == 0
+    assert wrong(total, series(KERNEL, 7, 0, 2)) == 1
 
 
-def test_a_scrape_that_was_given_up_may_have_been_answered_unless_its_process_ended() -> None:
-    assert wrong(series(BUSY, 7, None, 0, 1), series(KERNEL, 1, None, 3, 4)) == 0
-    assert wrong(series(BUSY, 7, None, 0, 1), series(KERNEL, 1, None, 3, 4), restarts=1) == 1
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_a_busy_key_that_falls_to_an_old_value_is_found(restarts: int) -> None:
+    total = series(accounting.ATTEMPTS.name, 100, 102, 105, 106)
+    assert wrong(total, series(BUSY, 70, None, 60), restarts=restarts) == 1
+    assert wrong(total, series(BUSY, 70, 3), restarts=restarts) == 1
+    assert wrong(series(BUSY, 70, 60, instance="nat2"), total, restarts=restarts) == 1
 
 
 def test_memory_is_bounded_at_its_peak_and_afterwards() -> None:

@@ -47,9 +47,6 @@ class SelfFault(ABC):
     """What it needs beyond what a stack needs."""
     quick: ClassVar[bool] = False
     """Whether it is among those that stand for all of its kind in a short run."""
-    shared: ClassVar[bool] = False
-    """Whether there may be rounds that Prometheus does not see: others scrape, or requests pile up before an agent
-    that stands still."""
     peak_megabytes: ClassVar[float] = 32.0
     """By how much a process of natobs may grow meanwhile."""
     rest_megabytes: ClassVar[float] = 16.0

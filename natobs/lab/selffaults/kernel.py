@@ -77,7 +77,6 @@ class RouteEventsOverrun(SelfFault):
     sentence = "The agent stands still while 10,000 routes are added and removed three times."
     lost = "events; what they changed is found by comparison"
     reports = (Report("times events were lost", _LOST), _UNSCRAPED, _INNOCENT)
-    shared = True
     quick = True
 
     def act(self, scene: Scene) -> list[str]:
@@ -104,7 +103,6 @@ class ConntrackEventsOverrun(SelfFault):
         ),
         _UNSCRAPED,
     )
-    shared = True
 
     def act(self, scene: Scene) -> list[str]:
         with scene.frozen(AGENT):

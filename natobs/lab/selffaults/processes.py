@@ -74,7 +74,6 @@ class AgentStopped(_Stopped):
     sentence = "The agent is stopped for six scrapes, and goes on."
     lost = "scrapes and peaks meanwhile"
     reports = (_AGENT_DOWN, _INNOCENT)
-    shared = True
 
 
 class AgentRestarted(_Restarted):

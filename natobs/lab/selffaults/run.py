@@ -23,7 +23,6 @@ DEFAULT_SCALE = 15.0
 _REFLECTOR_PORT = 9652
 _SETTLE_SCRAPES = 3
 _WHOLE = 10
-_ROUNDS = 1.5
 
 
 def plan(name: str, scale: float = DEFAULT_SCALE) -> StackPlan:
@@ -71,8 +70,7 @@ def run(fault: SelfFault, stack: Stack) -> Outcome:
 def _judge(fault: SelfFault, scene: Scene, problems: list[str]) -> Outcome:
     told = [(report, scene.sum(report.expression)) for report in fault.reports]
     restarted = scene.instances()
-    rounds = _ROUNDS * scene.scrape_seconds
-    resets = verdict.falls(scene.ask(f"{COUNTERS}[$window]"), rounds=rounds, restarted=restarted, shared=fault.shared)
+    resets = verdict.falls(scene.ask(f"{COUNTERS}[$window]"))
     memory = scene.memory()
     outcome = _outcome(
         fault,

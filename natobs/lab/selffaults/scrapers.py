@@ -24,7 +24,6 @@ class _Crowd(SelfFault):
         Report("probes failed", "increase(natobs_probe_failures_total[$window])", least=0, most=0),
     )
     peak_megabytes = 64.0
-    shared = True
 
     def act(self, scene: Scene) -> list[str]:
         argv = scene.nat.python("natobs.lab.crowd", self.how, LOOPBACK, str(AGENT_PORT), str(self.count))

@@ -5,7 +5,7 @@ looks like in a log. Refuses to know how it was seen.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from natobs.catalogue.metrics import accounting
@@ -35,36 +35,28 @@ def starts() -> dict[str, Start]:
     return found
 
 
-def falls(
-    counters: Sequence[Series], *, rounds: float, restarted: Collection[str] = (), shared: bool = False
-) -> list[tuple[Mapping[str, str], int]]:
+def falls(counters: Sequence[Series]) -> list[tuple[Mapping[str, str], int]]:
     """Give the labels of the series that fell, and how often: what ``resets()`` counts, which forgets the name.
 
-    Left out is a busy key that began anew after it was none, as it may: in a scrape in between, or in a round that
-    nobody saw, because others scraped or because Prometheus gave a scrape up that was then answered.
+    Left out is a busy key that was promoted anew, which starts at zero: all that it says after its fall was counted
+    since the sample before, so that Prometheus credits it rightly. It cannot be more than what all keys counted.
 
     Args:
         counters: series with all their samples.
-        rounds: seconds between two samples, at most, if no scrape was given up.
-        restarted: values of ``instance`` whose process began anew, which answers no scrape that was given up.
-        shared: whether there may have been rounds for others than Prometheus.
     """
-    scrapes: dict[str, set[float]] = {}
+    totals: dict[tuple[str, float], float] = {}
     for series in counters:
-        scrapes.setdefault(series.labels.get("instance", ""), set()).update(time for time, _value in series.samples)
+        if series.labels["__name__"] == accounting.ATTEMPTS.name:
+            for time, value in series.samples:
+                key = series.labels.get("instance", ""), time
+                totals[key] = totals.get(key, 0.0) + value
     found: list[tuple[Mapping[str, str], int]] = []
     for series in counters:
-        instance = series.labels.get("instance", "")
-        comes_and_goes = series.labels["__name__"] in _COME_AND_GO
-
-        def unseen(before: float, now: float, instance: str = instance) -> bool:
-            given_up = now - before > rounds and instance not in restarted
-            return shared or given_up or any(before < time < now for time in scrapes[instance])
-
-        count = sum(
-            later < earlier and not (comes_and_goes and unseen(before, now))
-            for (before, earlier), (now, later) in pairwise(series.samples)
-        )
+        instance, busy = series.labels.get("instance", ""), series.labels["__name__"] in _COME_AND_GO
+        count = 0
+        for (before, earlier), (now, later) in pairwise(series.samples):
+            counted = totals.get((instance, now), 0.0) - totals.get((instance, before), 0.0)
+            count += later < earlier and not (busy and later <= counted)
         if count:
             found.append((series.labels, count))
     return found
