@@ -51,6 +51,7 @@ ALERTS = (
         fault="F5",
         silences=("NatResets", "NatResetsBurn", "NatRouteChanged", *BURNS),
         rests_on=("accounting",),
+        keep=2 * MINUTE,
     ),
     Alert(
         "NatRestarted",
@@ -69,11 +70,11 @@ ALERTS = (
         "NatRouteChanged",
         "M10",
         Scope.NAT,
-        total(Scope.NAT, increase(series(routing.ROUTE_CHANGES, kind="~default_.+"), _TEN)),
+        total(Scope.NAT, increase(series(routing.ROUTE_CHANGES, kind="~default_.+"), _FIVE)),
         ">",
         (ticket(0, 2 * MINUTE),),  # whatever it is a symptom of has fired by then
         "A default route of the NAT came, went or was replaced.",
-        "Default routes of {nat} changed {value} times in 10 minutes.",
+        "Default routes of {nat} changed {value} times in 5 minutes.",
         fault="F4",
         keep=0,
     ),

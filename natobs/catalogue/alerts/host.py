@@ -46,6 +46,7 @@ ALERTS = (
         "One CPU of {nat} spends {value} of its time in softirqs; the average of all CPUs hides it.",
         unit="ratio",
         fault="F2",
+        keep=MINUTE,
     ),
     Alert(
         "NatSoftnetPressure",
@@ -63,6 +64,7 @@ ALERTS = (
         "{nat} dropped packets from its backlog, or stopped receiving with packets left, {value} times a second.",
         unit="per_second",
         fault="F2",
+        keep=MINUTE,
     ),
     Alert(
         "NatCpuSteal",
@@ -75,6 +77,7 @@ ALERTS = (
         "{value} of a CPU of {nat} goes to other virtual machines.",
         unit="ratio",
         fault="F2",
+        keep=MINUTE,
     ),
     Alert(
         "NatMemoryLow",

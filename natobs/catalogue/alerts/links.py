@@ -43,6 +43,7 @@ ALERTS = (
             "NatPacketDropsBurn",
             *SYMPTOMS,
         ),
+        keep=8 * MINUTE,
     ),
     Alert(
         "NatCarrierFlapping",
@@ -69,6 +70,7 @@ ALERTS = (
         unit="ratio",
         fault="F3",
         silences=("NatPacketDropsBurn",),
+        keep=MINUTE,
     ),
     Alert(
         "NatPacketDrops",
@@ -90,6 +92,7 @@ ALERTS = (
             "NatReturnBlocked",
             *BURNS,
         ),
+        keep=4 * MINUTE,
     ),
     Alert(
         "NatAllowanceExceeded",
@@ -125,5 +128,6 @@ ALERTS = (
         "Firewall rules of the NAT drop unusually much.",
         "Firewall rules of {nat} dropped {value} packets in 5 minutes.",
         fault="F6",
+        keep=0,
     ),
 )

@@ -51,7 +51,7 @@ ALERTS = (
         unit="state",
         fault="F4",
         extra=("family",),
-        keep=10 * MINUTE,  # symptoms remember for as long, and the route that comes back is a change too
+        keep=7 * MINUTE,  # symptoms remember for as long, and the route that comes back is a change too
         silences=("NatRouteChanged", "NatTrafficStopped", "NatReturnBlocked", "NatPacketDropsBurn", *SYMPTOMS),
     ),
     Alert(
@@ -87,6 +87,7 @@ ALERTS = (
         fault="F6",
         silences=("NatFirewallDenies", *SYMPTOMS),
         rests_on=("probes", "taps"),
+        keep=4 * MINUTE,
     ),
     Alert(
         "NatForwardingBroken",
@@ -98,7 +99,7 @@ ALERTS = (
         "Packets reach the NAT and do not leave it.",
         "Of the packets that private hosts sent to {nat}, only {value} left it.",
         unit="ratio",
-        keep=MINUTE,
+        keep=3 * MINUTE,
         silences=("NatTrafficStopped", *FAILURES),
         rests_on=("probes", "taps"),
     ),
@@ -112,7 +113,7 @@ ALERTS = (
         "Packets leave the NAT and nothing comes back.",
         "Of the packets that left {nat}, only {value} were answered, whatever the destination.",
         unit="ratio",
-        keep=MINUTE,
+        keep=3 * MINUTE,
         silences=FAILURES,
         rests_on=("probes", "taps"),
     ),
@@ -150,8 +151,8 @@ ALERTS = (
         "NatDnsFailing",
         "M9",
         Scope.SUBNET,
-        total(Scope.SUBNET, increase(series(probes.FAILURES, reason="dns"), _FIVE))
-        / (total(Scope.SUBNET, increase(series(probes.ATTEMPTS), _FIVE)) > FEW),
+        total(Scope.SUBNET, increase(series(probes.FAILURES, reason="dns"), _TWO))
+        / (total(Scope.SUBNET, increase(series(probes.ATTEMPTS), _TWO)) > FEW),
         ">",
         (page(0.05, _TWO),),
         "Names are not resolved in a private subnet.",
@@ -208,6 +209,7 @@ ALERTS = (
         fault="F8",
         silences=("NatPathMtuReduced", *BURNS_OF_SUBNET),
         rests_on=("probes",),
+        keep=2 * MINUTE,
     ),
     Alert(
         "NatPathMtuReduced",
@@ -224,6 +226,7 @@ ALERTS = (
         unit="state",
         fault="F8",
         rests_on=("probes",),
+        keep=MINUTE,
     ),
     Alert(
         "NatFragmentation",
@@ -255,6 +258,7 @@ ALERTS = (
         unit="ratio",
         silences=("NatResetsBurn",),
         rests_on=("accounting",),
+        keep=MINUTE,
     ),
     Alert(
         "NatAddedLatency",
@@ -268,5 +272,6 @@ ALERTS = (
         unit="seconds",
         silences=("NatAddedLatencyBurn",),
         rests_on=("taps",),
+        keep=2 * MINUTE,
     ),
 )

@@ -47,6 +47,7 @@ ALERTS = (
         unit="ratio",
         fault="F1",
         silences=("NatTableEvicting", "NatConntrackFilling", "NatConntrackUsageBurn"),
+        keep=4 * MINUTE,
     ),
     Alert(
         "NatConntrackFilling",
@@ -61,6 +62,7 @@ ALERTS = (
         unit="ratio",
         fault="F1",
         where=USAGE.series > 0.5,
+        keep=MINUTE,
     ),
     Alert(
         "NatTableEvicting",
@@ -72,6 +74,7 @@ ALERTS = (
         "The kernel evicts flows to make room in the translation table.",
         "{nat} evicted {value} flows that nobody had answered in 5 minutes.",
         fault="F1",
+        keep=MINUTE,
     ),
     Alert(
         "NatPortsExhausted",
@@ -101,6 +104,7 @@ ALERTS = (
         unit="ratio",
         fault="F9",
         rests_on=("census",),
+        keep=MINUTE,
     ),
     Alert(
         "NatTupleClashes",
@@ -113,6 +117,7 @@ ALERTS = (
         "{nat} dropped {value} packets of new flows in 5 minutes although no destination is out of ports; "
         "masquerade with --random-fully avoids it.",
         silences=("NatPortAllocationBurn",),
+        keep=MINUTE,
     ),
     Alert(
         "NatChainsTooLong",

@@ -66,6 +66,7 @@ ALERTS = (
             "NatRouteChanged",
             *SYMPTOMS,
         ),
+        keep=7 * MINUTE,
     ),
     Alert(
         "NatAgentAbsent",
@@ -111,6 +112,7 @@ ALERTS = (
         "Probes of {subnet} begin up to {value} late: the host is too busy, or has too many targets.",
         unit="seconds",
         rests_on=("probes",),
+        keep=MINUTE,
     ),
     Alert(
         "NatCollectorFailing",

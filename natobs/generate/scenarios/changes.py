@@ -81,7 +81,7 @@ SCENARIOS = (
     ),
     Scenario(
         "NatRouteChanged",
-        once(_TEN),
+        once(_FIVE),
         {
             kind: lambda value, kind=kind: (  # type: ignore[misc]  # a default, to bind it
                 burst(routing.ROUTE_CHANGES, value, kind=kind),
@@ -89,7 +89,7 @@ SCENARIOS = (
             )
             for kind in ("default_removed", "default_added", "default_changed")
         },
-        reach=_TEN,
+        reach=_FIVE,
     ),
     Scenario(
         "NatTrafficStopped",

@@ -109,7 +109,7 @@ def _two_nats(value: float) -> tuple[Signal, ...]:
 
 
 def _names(value: float, number: float = 100) -> tuple[Signal, ...]:
-    return (*_attempts(0, number, _FIVE), *_reasons(_FIVE, dns=value * number, timeout=40))
+    return (*_attempts(0, number), *_reasons(_TWO, dns=value * number, timeout=40))
 
 
 def _towards(port: str, unanswered: float, number: float = 100, destination: str = "") -> tuple[Signal, ...]:
@@ -277,9 +277,11 @@ SCENARIOS = (
     ),
     Scenario(
         "NatDnsFailing",
-        mean(_FIVE),
+        mean(_TWO),
         {"names": _names, "few probes": lambda value: _names(value, _MORE)},
         guards={"very few probes": lambda value: _names(value, _FEW)},
+        reach=_TWO,
+        step=15,
     ),
     Scenario(
         "NatDestinationFailing",
