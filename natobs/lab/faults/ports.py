@@ -22,7 +22,7 @@ _MOST_OF_TABLE = 0.6
 _HELD = range(30000, 62256)
 """Half of all ports, and every port that a client's Linux takes by itself (ip_local_port_range): each flow collides,
 and one in 2^5 finds no free port in the five runs of the kernel's search."""
-_PAGES_PER_SECOND = 20
+_PAGES_PER_SECOND = 60
 
 
 class _Held(Fault):
