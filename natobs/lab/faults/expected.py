@@ -48,7 +48,7 @@ EXPECTED: dict[str, tuple[Expectation, ...]] = {
     "mtu-small": (_ticket("NatPathMtuReduced"),),
     "mtu-black-hole": (_page("NatPathMtuBlackHole"),),
     "ports-exhausted": (_page("NatPortsExhausted"),),
-    "tuple-clashes": (_ticket("NatTupleClashes"),),
+    "tuple-clashes": (_ticket("NatTupleClashes"), _page("NatPortAllocationBurn")),
     "table-full-and-cpu": (_page("NatTableFull"), _page("NatCpuUsage")),
     "third-party-down": (_ticket("NatDestinationFailing", destination="payments", port="80"),),
     "dns-down": (_ticket("NatDestinationFailing", port="53"),),

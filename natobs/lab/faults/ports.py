@@ -14,8 +14,8 @@ from natobs.lab.faults import facts
 from natobs.lab.faults.base import Evidence, Fault
 from natobs.lab.servers import HTTP_PORTS
 
-PORT = HTTP_PORTS[1]
-"""The service that is hard to reach: this port of the first server."""
+PORT, OTHER_PORT = HTTP_PORTS[1], HTTP_PORTS[0]
+"""The services that are hard to reach: these ports of the first server; the other one is probed by nobody."""
 
 _FIRST, _LAST = 1024, 65535
 _MOST_OF_TABLE = 0.6
@@ -29,10 +29,10 @@ class _Held(Fault):
     mode = "F9"
     programs = ("conntrack",)
 
-    def _hold(self, ports: range) -> None:
+    def _hold(self, service: int, ports: range) -> None:
         topology = self.lab.topology
         self.cleanup("nat", entries.REMOVE)
-        where = (topology.server_addresses(4)[0], str(PORT), str(ports.start), str(ports.stop - 1))
+        where = (topology.server_addresses(4)[0], str(service), str(ports.start), str(ports.stop - 1))
         argv = self.nat.python("natobs.lab.filling", msgspec.json.encode(topology).decode(), "ports", *where)
         self.start("nat", argv, ready="full")
 
@@ -63,7 +63,7 @@ class PortsExhausted(_Held):
             )
 
     def act(self) -> None:
-        self._hold(self._ports)
+        self._hold(PORT, self._ports)
 
 
 class TupleClashes(_Held):
@@ -72,7 +72,7 @@ class TupleClashes(_Held):
     name = "tuple-clashes"
     title = "SNAT ports clash without being exhausted"
     sentence = (
-        f"Half of the ports towards port {PORT} of the first server are held, in one block where clients choose "
+        f"Half of the ports towards port {OTHER_PORT} of the first server are held, in one block where clients choose "
         "theirs: the kernel gives up its search for some new connections."
     )
 
@@ -82,8 +82,8 @@ class TupleClashes(_Held):
             raise LabError(f"{self.name} needs a NAT that keeps its clients' ports: no port range, no random ports")
 
     def act(self) -> None:
-        self._hold(_HELD)
+        self._hold(OTHER_PORT, _HELD)
         client = self.lab.host(self.lab.topology.clients[-1])
         server = self.lab.topology.server_addresses(4)[0]
-        argv = client.python("natobs.lab.load", "pages", server, str(PORT), str(_PAGES_PER_SECOND))
+        argv = client.python("natobs.lab.load", "pages", server, str(OTHER_PORT), str(_PAGES_PER_SECOND))
         self.start(client.name, argv, ready="running")

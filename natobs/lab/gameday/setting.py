@@ -12,6 +12,7 @@ from natobs.catalogue.naming import MINUTE
 from natobs.config.fleet import AlertSettings, Fleet
 from natobs.generate.alertmanager import files as alertmanager
 from natobs.generate.rules import files as rules
+from natobs.generate.rules.alerting import BURN_HOLD
 from natobs.generate.rules.model import document, to_yaml
 from natobs.generate.settings import Plan, plan
 from natobs.lab import node_mixin
@@ -40,6 +41,7 @@ _GRACE = 30.0
 _WINDOW = 5 * MINUTE
 """Of most recorded values."""
 _KEEP = 5 * MINUTE
+"""Of alerts on budgets."""
 _DURATION = re.compile(r"«([0-9]+)»")
 
 
@@ -103,21 +105,25 @@ class Setting:
             rules=written | {"node-mixin.yml": to_yaml(published, "natobs lab gameday")}, alertmanager=configuration
         )
 
-    def alert(self, name: str) -> Alert:
-        """An alert of the catalogue by name."""
-        (found,) = [alert for alert in self.rules.alerts if alert.name == name]
-        return found
+    def alert(self, name: str) -> Alert | None:
+        """An operational alert of the catalogue by name; None for those on error budgets."""
+        return next((alert for alert in self.rules.alerts if alert.name == name), None)
 
     def limit(self, expectation: Expectation) -> float:
         """Seconds after which an alert that has not come is missing: what its rules take, a scrape, and some grace."""
         alert = self.alert(expectation.alert)
-        hold = max(level.hold for level in alert.levels if level.action.value == expectation.action)
         wait = alertmanager.WAITS["group_wait"]
+        if alert is None:
+            return (_WINDOW + BURN_HOLD["1h"] + wait) / self.scale + self.timing.scrape + _GRACE
+        hold = max(level.hold for level in alert.levels if level.action.value == expectation.action)
         return (_window(alert) + hold + wait) / self.scale + self.timing.scrape + _GRACE
 
     def memory(self, expectation: Expectation) -> float:
         """Seconds after which an alert must be over, once its cause is."""
-        rules = _window(self.alert(expectation.alert)) + _KEEP + 2 * alertmanager.WAITS["group_interval"]
+        alert = self.alert(expectation.alert)
+        # a page on a budget remembers for half an hour
+        own = 30 * MINUTE + _KEEP if alert is None else _window(alert) + alert.keep
+        rules = own + 2 * alertmanager.WAITS["group_interval"]
         return rules / self.scale + self.timing.scrape + _GRACE
 
     @property
