@@ -58,7 +58,7 @@ def _series(place: Place, signal: Signal) -> str:
 
 def _egress(rendering: Rendering) -> Test:
     """Bytes that leave in an hour: what accounting has counted, else what the outside interface has sent."""
-    clock = Clock(MINUTE, 0, HOUR, MINUTE, rendering.scale)
+    clock = Clock(MINUTE, 0, 2 * HOUR, MINUTE, rendering.scale)
     here, other = Place(11, 21, 31), Place(11, 22, 32)
 
     def bytes_of(metric: Metric, number: float, **labels: str) -> Signal:
@@ -79,7 +79,7 @@ def _egress(rendering: Rendering) -> Test:
     name = values.EGRESS.recorded.name
     left = ((here, 1800.0), (other, 600.0))
     found = {notation.named(name, place.shown(values.EGRESS.scope)): number for place, number in left}
-    return test("egress", MINUTE, series, [expect.samples(name, rendering.duration(HOUR), found)], rendering)
+    return test("egress", MINUTE, series, [expect.samples(name, rendering.duration(2 * HOUR), found)], rendering)
 
 
 _BUILD = {"version": "0.1.0", "python": "3.11.2"}
