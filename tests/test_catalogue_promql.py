@@ -42,7 +42,7 @@ def text(query: Query, rendering: Rendering = PLAIN) -> str:
 )
 def test_a_label_or_a_value_that_does_not_exist_is_refused(labels: dict[str, str], message: str) -> None:
     with pytest.raises(CatalogueError, match=message):
-        series(DROPS, **labels)
+        series(DROPS, **labels)  # type: ignore[arg-type]  # none of them is "offset"
 
 
 def test_a_label_that_a_recorded_series_does_not_have_is_refused() -> None:
