@@ -4,7 +4,7 @@ Knows the two formats of file and names in expressions. Knows no alert by name.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import yaml
 
 from tests.promtool import promtool
 
+_FROM_NOTHING = {"vector", "absent"}
+"""Functions that make series of none."""
 Document = dict[str, Any]
 _TIMES = re.compile(r"(\d+)(ms|[smhd])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -84,6 +86,11 @@ class Test:
         return frozenset(alerts.union(*(_WORD.findall(query) + _ALERT.findall(query) for query in self.queries)))
 
     @property
+    def feeds(self) -> frozenset[str]:
+        """Series that it feeds."""
+        return frozenset(one["series"].partition("{")[0] for one in self.body["input_series"])
+
+    @property
     def cost(self) -> float:
         """Roughly how long it takes: evaluations, and series in each."""
         asked = (*self.body.get("alert_rule_test", ()), *self.body.get("promql_expr_test", ()))
@@ -103,13 +110,18 @@ class Corpus:
     rules: tuple[Rule, ...]
     tests: tuple[Test, ...]
 
-    def needed(self, names: Iterable[str]) -> list[Rule]:
-        """The rules with these names, and those that they read, directly or not."""
-        wanted, asked = set[str](), set(names)
+    def needed(self, test: Test) -> list[Rule]:
+        """The rules that a test asks for, and those that they read, directly or not, and that what it feeds reaches."""
+        wanted, asked = set[str](), set(test.names)
         while asked:
             wanted |= asked
             asked = set().union(*(rule.reads for rule in self.rules if rule.name in asked)) - wanted
-        return [rule for rule in self.rules if rule.name in wanted]
+        reached, grown = set(test.feeds), True
+        while grown:
+            found = {rule.name for rule in self.rules if rule.reads & (reached | _FROM_NOTHING)}
+            grown = not found <= reached
+            reached |= found
+        return [rule for rule in self.rules if rule.name in wanted and rule.reads & (reached | _FROM_NOTHING)]
 
     def concerned(self, rule: Rule, most: int) -> list[Test]:
         """The tests that must notice when a rule is wrong: those that ask for it, then those of what reads it."""
@@ -131,7 +143,7 @@ class Corpus:
             instead: takes the place of the rule that it was made of.
         """
         for number, test in enumerate(tests):
-            rules = [instead if instead and instead.place == one.place else one for one in self.needed(test.names)]
+            rules = [instead if instead and instead.place == one.place else one for one in self.needed(test)]
             groups: dict[str, list[Document]] = {}
             for rule in rules:
                 groups.setdefault(rule.group, []).append(rule.body)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tests.mutation.corpus import Corpus
 from tests.mutation.mutants import Mutant, mutants
 
-MOST_TESTS = 6
+MOST_TESTS = 4
 """Of what reads a recorded series; the mask of maintenance is read by all alerts."""
 JOBS = 2
 

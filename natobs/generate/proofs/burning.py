@@ -44,7 +44,7 @@ class _Case:
         failures: where bad events were counted, and how many: all of them at the second sample.
         extra: labels of the objective beyond its scope.
         maintained: whether maintenance is declared: for the NAT, or for the whole cluster.
-        foreign: which part is another objective's: ``long`` or ``short`` ratio, or ``failures``.
+        foreign: which part is another objective's: ``long`` or ``short`` ratio, ``failures``, or what ``explained``.
         explained: action of an alert that said at the second sample why events are bad; empty where none did.
     """
 
@@ -130,6 +130,8 @@ def _cases(objective: Objective) -> Iterator[_Case]:
             yield from _alike(objective, case, burning, len(unlike) * number + index)
         for index, part in enumerate(("long", "short", "failures")):
             yield replace(burning, place=Place(11, 101 + 3 * number + index, 31), foreign=part)
+        strange = replace(burning, place=Place(11, 301 + number, 31), explained=tier.action.value)
+        yield replace(strange, foreign="explained")
         for maintained, place in (("nat", Place(11, 71 + number, 81)), ("cluster", Place(12, 21 + number, 31))):
             yield replace(burning, place=place, maintained=maintained)
 
@@ -191,7 +193,7 @@ def _firing(objective: Objective, case: _Case, rule: Alerting, action: str, span
     for tier in (one for one in objective.tiers() if one.action.value == action):
         limit = _limit(objective, tier)
         burns = all(case.ratios.get(window, 0) > limit for window in (tier.long, tier.short))
-        if burns and counts in _COUNTS[tier.long] and failures > _TOO_FEW and not case.foreign:
+        if burns and counts in _COUNTS[tier.long] and failures > _TOO_FEW and case.foreign in {"", "explained"}:
             last = min(WINDOWS[tier.long] // span.step, span.burning - 1)
             first = 1 + (_explained(tier, case) + span.step // 2) // span.step
             active = [was or first <= index <= last for index, was in enumerate(active)]
@@ -201,7 +203,7 @@ def _firing(objective: Objective, case: _Case, rule: Alerting, action: str, span
 def _explained(tier: Tier, case: _Case) -> int:
     """For how many seconds a tier is silent because an alert has said why events are bad."""
     says = {"page": {"page"}, "ticket": {"page", "ticket"}}.get(tier.action.value, set())
-    return WINDOWS[tier.short] + 5 * MINUTE if case.explained in says else 0
+    return WINDOWS[tier.short] + 5 * MINUTE if case.explained in says and not case.foreign else 0
 
 
 def _labels(objective: Objective, case: _Case, rule: Alerting) -> dict[str, str]:
@@ -221,7 +223,8 @@ def _series(objective: Objective, tried: list[_Case], span: _Span, rendering: Re
         of = others if case.foreign == "failures" else own
         yield notation.named(counts.name, of), f"_ {failures!r} stale"
         if case.explained:
-            named = {**here, **identity(objective), naming.ACTION: case.explained}
+            of = others if case.foreign == "explained" else own
+            named = {**of, naming.ACTION: case.explained}
             yield notation.named(naming.EXPLAINED.name, named), "_ 1 stale"
         if case.maintained:
             agents = case.place.labels(prober=False)
