@@ -169,7 +169,7 @@ ALERTS = (
         Scope.NAT,
         UNANSWERED.series,
         ">",
-        (ticket(0.5),),
+        (ticket(0.5, 2 * MINUTE),),
         "One destination does not answer, while others do.",
         "{destination}:{port} ({proto}) leaves {value} of the flows through {nat} unanswered.",
         unit="ratio",

@@ -52,7 +52,7 @@ EXPECTED: dict[str, tuple[Expectation, ...]] = {
     "table-full-and-cpu": (_page("NatTableFull"), _page("NatCpuUsage")),
     "third-party-down": (_ticket("NatDestinationFailing", destination="payments", port="80"),),
     "dns-down": (_ticket("NatDestinationFailing", port="53"),),
-    "asymmetric-return": (_page("NatNoReturnTraffic"),),
+    "asymmetric-return": (_page("NatReturnBlocked"),),
     "nats-failing": (_page("NatClusterFailing"), _page("NatNoReturnTraffic")),
     "maintenance-restart": (),
     "scaling-flaps": (_ticket("NatScalingFlapping"),),
