@@ -9,7 +9,7 @@ from tests.mutation.corpus import Rule, load
 from tests.mutation.mutants import mutants
 from tests.promtool import ROOT
 
-SAMPLE, SEED = 60, 20
+SAMPLE, SEED = 40, 20
 GOAL = 0.9
 """Of a small sample; ``make mutants`` runs all of them and asks for more."""
 

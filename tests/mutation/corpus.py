@@ -124,15 +124,16 @@ class Corpus:
         return [rule for rule in self.rules if rule.name in wanted and rule.reads & (reached | _FROM_NOTHING)]
 
     def concerned(self, rule: Rule, most: int) -> list[Test]:
-        """The tests that must notice when a rule is wrong: those that ask for it, then those of what reads it."""
+        """The tests that must notice when a rule is wrong: all that ask for it, then some of what reads it."""
         found = sorted((test for test in self.tests if test.concerns(rule)), key=lambda test: test.cost)
+        asking = len(found)
         reading, seen = {rule.name}, {rule.name}
         while reading and len(found) < most:
             readers = [one for one in self.rules if one.reads & reading and one.name not in seen]
             found += [test for one in readers for test in self.tests if test.concerns(one) and test not in found]
             reading = {one.name for one in readers}
             seen |= reading
-        return found[:most]
+        return found[: max(most, asking)]
 
     def failures(self, tests: Sequence[Test], folder: Path, instead: Rule | None = None) -> str:
         """Run tests with no more rules than they need; gives what promtool said when one failed.
