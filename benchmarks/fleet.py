@@ -10,6 +10,7 @@ every cluster chosen, the others with one of four NATs.
 import argparse
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -114,6 +115,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all figures there too")
     arguments = parser.parse_args()
     sizes = arguments.nats or (_QUICK if arguments.quick else _SIZES)
+    for number in (signal.SIGINT, signal.SIGTERM):  # ended in order: what is on disk and what runs ends too
+        signal.signal(number, signal.default_int_handler)
     os.environ["PATH"] = environment()["PATH"]  # with what make programs fetched
     require("prometheus", "promtool", "vmalert", "victoria-metrics")
     out = Console()
