@@ -173,9 +173,10 @@ def test_a_program_that_takes_too_long_is_ended_with_its_way_in(two_armed_lab: L
 
 def test_signals_reach_the_program_and_its_status_comes_back(two_armed_lab: Lab) -> None:
     nat = two_armed_lab.host("nat")
-    process = nat.popen(["sh", "-c", "trap 'exit 9' HUP; while :; do sleep 0.05; done"])
+    script = "trap 'exit 9' HUP; echo ready; while :; do sleep 0.05; done"
+    process = nat.popen(["sh", "-c", script], stdout=subprocess.PIPE)
     assert process.pid != process.popen.pid
-    time.sleep(0.3)  # let the shell set its trap
+    assert traffic.first_line(process, 10) == "ready"
     process.send_signal(1)
     assert process.wait(10) == 9
     killed = nat.popen(["sleep", "987"])
@@ -209,7 +210,7 @@ def test_a_program_that_was_stopped_goes_on_with_its_way_in(two_armed_lab: Lab) 
 def test_what_ignores_sigterm_has_really_ended_when_it_has_been_closed(two_armed_lab: Lab) -> None:
     ignoring = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(987)"
     process = two_armed_lab.host("nat").popen([sys.executable, "-c", ignoring], stdout=subprocess.PIPE)
-    assert traffic.first_line(process, 10) == "ready"
+    assert traffic.traffic.first_line(process, 10) == "ready"
     pid = process.pid
     process.close(timeout=0.5)
     assert not psutil.pid_exists(pid)
