@@ -53,15 +53,23 @@ def of_panels(files: Mapping[str, str], lengths: Mapping[str, str]) -> Iterator[
 
 
 def of_rules(files: Mapping[str, str]) -> Iterator[Expression]:
-    """Of every recording rule, and the operands of every alert."""
+    """Of every recording rule, and the operands of every alert and of every condition that is recorded."""
     for text in files.values():
         for group in yaml.safe_load(text)["groups"]:
             for rule in group["rules"]:
                 if "record" in rule:
-                    yield Expression(rule["record"], rule["expr"])
+                    yield from (Expression(rule["record"], text) for text in _recorded(rule["expr"]))
                     continue
                 for operand in operands(promql.parse(rule["expr"])):
                     yield Expression(rule["alert"], operand.prettify(), rule["expr"])
+
+
+def _recorded(text: str) -> Iterator[str]:
+    node: Any = promql.parse(text)
+    if type(node).__name__ == "BinaryExpr" and node.modifier is not None and node.modifier.return_bool:
+        yield from (operand.prettify() for operand in operands(node.lhs))
+    else:
+        yield text
 
 
 def operands(node: Any) -> Iterator[Any]:  # noqa: ANN401 - any node of an expression

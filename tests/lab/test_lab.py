@@ -210,7 +210,7 @@ def test_a_program_that_was_stopped_goes_on_with_its_way_in(two_armed_lab: Lab) 
 def test_what_ignores_sigterm_has_really_ended_when_it_has_been_closed(two_armed_lab: Lab) -> None:
     ignoring = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(987)"
     process = two_armed_lab.host("nat").popen([sys.executable, "-c", ignoring], stdout=subprocess.PIPE)
-    assert traffic.traffic.first_line(process, 10) == "ready"
+    assert traffic.first_line(process, 10) == "ready"
     pid = process.pid
     process.close(timeout=0.5)
     assert not psutil.pid_exists(pid)

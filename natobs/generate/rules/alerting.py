@@ -122,11 +122,13 @@ def _burning(objective: Objective, action: Action, plan: Plan) -> Alerting:
 def _burns(objective: Objective, tier: Tier) -> Query:
     """Whether the budget is spent at the speed of a tier: lately, still, by many events, unexplained."""
     limit = float(f"{tier.factor * objective.budget:.9g}")
-    long, short = (series(ERROR_RATIO[window], sloth_id=objective.id) > limit for window in (tier.long, tier.short))
     on = (objective.scope.mark, *objective.extra)
     # Without the window's label, two tiers that burn are one alert.
-    one = highest(objective.scope, long, *objective.extra, *naming.SLO_LABELS)
-    burns = one.both(short, on).both(_enough(objective, tier), on)
+    ratio = highest(
+        objective.scope, series(ERROR_RATIO[tier.long], sloth_id=objective.id), *objective.extra, *naming.SLO_LABELS
+    )
+    short = series(ERROR_RATIO[tier.short], sloth_id=objective.id) > limit
+    burns = (ratio > limit).both(short, on).both(_enough(objective, tier), on)
     if tier.action is Action.FREEZE:  # for machines, which are to stop whatever the cause
         return burns
     # When what an alert has named is mended, that alert ends, and the short window remembers the failures for longer.
