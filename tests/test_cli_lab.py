@@ -15,7 +15,7 @@ def _runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_every_command_has_an_example() -> None:
-    assert set(command.commands) == {"up", "down", "status", "exec", "demo", "fault", "gameday", "soak"}
+    assert set(command.commands) == {"up", "down", "status", "exec", "demo", "fault", "gameday", "selftest", "soak"}
     for name in command.commands:
         done = CliRunner().invoke(command, [name, "--help"])
         assert done.exit_code == 0
