@@ -45,18 +45,18 @@ def missed(results: list[Result]) -> list[str]:
     if last.scraped > _SERIES:
         found.append(f"series: {last.scraped:.0f} for each NAT, the goal is {_SERIES}")
     if last.nats >= _LARGEST:
-        slow = {f"group {group.name}": group.worst for group in last.groups if group.worst > _GROUP_SECONDS}
+        slow = {f"group {group.name}": group.usual for group in last.groups if group.usual > _GROUP_SECONDS}
         for name, timed in last.panels.items():
             if timed.seconds > _PANEL_SECONDS:
                 slow[f"{name}, panel {timed.panel.title}"] = timed.seconds
         found += [f"{name}: {seconds:.2f} s at {last.nats} NATs, the goal is 1 s" for name, seconds in slow.items()]
     for one, other in pairwise(results):
-        before = {group.name: group.worst for group in one.groups}
+        before = {group.name: group.usual for group in one.groups}
         for group in other.groups:
             limit = max(before[group.name], _NOISE_SECONDS) * other.nats / one.nats * _LINEAR
-            if group.worst > limit:
+            if group.usual > limit:
                 found.append(
-                    f"group {group.name}: from {before[group.name]:.3f} s at {one.nats} NATs to {group.worst:.3f} s "
+                    f"group {group.name}: from {before[group.name]:.3f} s at {one.nats} NATs to {group.usual:.3f} s "
                     f"at {other.nats}, more than linear"
                 )
     found += [
@@ -64,7 +64,7 @@ def missed(results: list[Result]) -> list[str]:
         for result in results
         if result.busy > _BUSY
     ]
-    found += [f"a panel was refused at {result.nats} NATs: {text}" for result in results for text in result.failed]
+    found += [f"a panel got no answer at {result.nats} NATs: {text}" for result in results for text in result.failed]
     found += [f"{result.late:.1%} of scrapes failed at {result.nats} NATs" for result in results if result.late > 0]
     return found
 
@@ -91,7 +91,7 @@ def table(results: list[Result]) -> Table:
         mark = " *" if any(result.groups[place].asked for result in results) else ""
         row(
             f"{group.name}, {group.rules} rules{mark}",
-            *(f"{result.groups[place].worst * 1e3:.1f} ms" for result in results),
+            *(f"{result.groups[place].usual:.3f} / {result.groups[place].worst:.3f} s" for result in results),
         )
     shown.add_section()
     for name in results[0].panels:
@@ -99,7 +99,9 @@ def table(results: list[Result]) -> Table:
             f"{name}, slowest panel",
             *(f"{result.panels[name].seconds * 1e3:.0f} ms: {result.panels[name].panel.title}" for result in results),
         )
-    shown.caption = "Longest evaluation of each group. * asked for through the API where the run was too short for one."
+    shown.caption = (
+        "Evaluations of each group: median / longest. * asked for through the API where the run was too short for one."
+    )
     return shown
 
 
@@ -132,6 +134,8 @@ def main() -> None:
         out.print(f"past of {line}", markup=False, highlight=False)
     out.print(table(results))
     out.print(victoria, markup=False, highlight=False)
+    for name, took in results[-1].slowest:
+        out.print(f"slow rule at {results[-1].nats} NATs: {name}: {took:.2f} s", markup=False, highlight=False)
     for line in missed(results):
         out.print(f"goal missed: {line}", markup=False, highlight=False)
     if arguments.json:

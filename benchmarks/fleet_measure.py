@@ -27,6 +27,7 @@ _LEARN_SCALE = 60.0
 _LEARN_SECONDS = 90.0  # an hour at the scale of learning, and a half
 _BEFORE = 2 * DAY  # of the present, the simulation begins
 _POLL_SECONDS = 3.0
+_SLOWEST_RULES = 8
 _SLOWEST = 3  # of each dashboard, that are asked for again
 
 
@@ -42,6 +43,11 @@ class Group:
     rules: int
     seconds: list[float]
     asked: bool
+
+    @property
+    def usual(self) -> float:
+        """The median evaluation: one alone may have met something else on the machine."""
+        return median(self.seconds)
 
     @property
     def worst(self) -> float:
@@ -69,6 +75,7 @@ class Result:
         samples: of history.
         backfill: seconds that it took to write them.
         groups: of rules.
+        slowest: rules whose last evaluation took longest, the worst first: group and name, and seconds.
         resident: memory of Prometheus at the end, in bytes, and the most there was.
         cpu: share of one CPU that Prometheus took while it scraped.
         simulation: the same of the simulated NATs.
@@ -84,6 +91,7 @@ class Result:
     samples: int = 0
     backfill: float = 0.0
     groups: list[Group] = field(default_factory=list)
+    slowest: list[tuple[str, float]] = field(default_factory=list)
     resident: int = 0
     peak: int = 0
     cpu: float = 0.0
@@ -155,6 +163,7 @@ def measure(what: Subject, nats: int, seconds: float, say: Callable[[str], None]
             before = psutil.cpu_times()
             result.groups = _watch(what, running, seconds, say)
             elapsed = time.monotonic() - begun
+            result.slowest = _slowest(running)
             result.cpu = (running.cpu_seconds() - cpu) / elapsed
             result.simulation = (_cpu(simulation.cpu_times()) - own) / elapsed
             idle = sum(getattr(psutil.cpu_times(), name) - getattr(before, name) for name in ("idle", "iowait"))
@@ -202,6 +211,15 @@ def _watch(what: Subject, running: Running, seconds: float, say: Callable[[str],
     return found
 
 
+def _slowest(running: Running) -> list[tuple[str, float]]:
+    found = [
+        (f"{group['name']}, {rule['name']}", float(rule["evaluationTime"]))
+        for group in running.api.rules()
+        for rule in group["rules"]
+    ]
+    return sorted(found, key=lambda one: one[1], reverse=True)[:_SLOWEST_RULES]
+
+
 def _panels(result: Result, what: Subject, running: Running) -> None:
     end = time.time() // STEP_SECONDS * STEP_SECONDS
     once: dict[str, list[Timed]] = {}
@@ -209,7 +227,7 @@ def _panels(result: Result, what: Subject, running: Running) -> None:
         try:
             seconds, series = _timed(partial(_ask, running, panel, end))
         except LabError as error:
-            result.failed.append(f"{panel.dashboard}, {panel.title}: {str(error)[:200]}")
+            result.failed.append(f"{panel.dashboard}, {panel.title}: {str(error).rpartition('?')[2][-120:]}")
         else:
             once.setdefault(panel.dashboard, []).append(Timed(panel, seconds, series))
     for dashboard, timed in once.items():

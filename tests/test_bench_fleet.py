@@ -202,7 +202,9 @@ def test_vmalert_takes_the_flavour_for_it_and_no_other(tmp_path: Path) -> None:
 
 def result(nats: int, seconds: float, panel: float = 0.1, **more: float) -> Result:
     timed = Timed(Panel("natobs-fleet", "Strain", "up", instant=False), panel, 1)
-    made = Result(nats, scraped=600, groups=[Group("one", 3, [0.01, seconds], asked=False)], panels={"fleet": timed})
+    made = Result(
+        nats, scraped=600, groups=[Group("one", 3, [0.01, seconds, 9.0], asked=False)], panels={"fleet": timed}
+    )
     for name, value in more.items():
         setattr(made, name, value)
     return made

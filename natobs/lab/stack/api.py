@@ -60,13 +60,15 @@ def read(url: str) -> bytes:
 def _read(request: Request, patience: float = _SECONDS) -> bytes:
     try:
         with _direct.open(request, timeout=patience) as answer:
-            content: bytes = answer.read(_MOST_BYTES)
+            content: bytes = answer.read(_MOST_BYTES + 1)
     except HTTPError as error:
         with error:
             said = error.read(500).decode(errors="replace")
         raise LabError(f"{request.full_url}: {error.code} {said}") from error
     except (OSError, HTTPException) as error:
         raise LabError(f"{request.full_url}: {error}") from error
+    if len(content) > _MOST_BYTES:
+        raise LabError(f"{request.full_url}: the answer is longer than {_MOST_BYTES >> 20} MiB")
     return content
 
 
