@@ -47,7 +47,7 @@ QUIET: Mapping[str, str] = {
     'natobs_probe_failures_total{reason="dns"': NO_DNS,
     'natobs_probe_failures_total{reason="no_route"': NO_FAILURE,
     "natobs_probe_failures_total{job": NO_FAILURE,
-    "> 0.5": NO_FAILURE,
+    "nat:probe_failing:ratio2m unless": NO_FAILURE,
     "nat:destination_unanswered:ratio5m > 0.5": NO_SILENCE,
     "natobs_qdisc_drops_total": NO_QUEUE,
     "natobs_qdisc_backlog_bytes": NO_QUEUE,
@@ -68,9 +68,10 @@ IMPOSSIBLE: Mapping[str, str] = {
 }
 """What is in expressions that no lab can fill, and why."""
 STAGES: tuple[tuple[tuple[str, ...], set[str], set[str]], ...] = (
+    (("third-party-down",), {NO_SILENCE}, set()),
     (("nic-drops", "scaling-flaps", GARBLED), {NO_DNS, NO_QUEUE, NO_EVENT}, {"NatDnsFailing"}),
     (("subnet-route-missing",), {NO_FAILURE, NO_ALERT}, {"NatSubnetRouteMissing", "NatProbeFailing"}),
-    (("no-default-route",), {NO_CHANGE, NO_SILENCE}, {"NatDefaultRouteMissing", "NatRouteChanged"}),
+    (("no-default-route",), {NO_CHANGE}, {"NatDefaultRouteMissing", "NatRouteChanged"}),
     ((MAINTAINED,), {NO_MAINTENANCE}, {"NatMaintenance"}),
     ((DEAD,), {NO_DEATH}, set()),  # its alerts are masked by maintenance
 )
