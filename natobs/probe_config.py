@@ -157,7 +157,10 @@ class ProbeSettings(Section, frozen=True):
         ),
     ] = False
     critical: Annotated[
-        bool, Meta(description="Targets get series, histograms and an objective of their own; else they roll up.")
+        bool,
+        Meta(
+            description="Targets get series, histograms and (but for pmtu) an objective of their own; else all share."
+        ),
     ] = False
     interval_seconds: Annotated[
         float, Meta(ge=0.1, le=86_400, description="Time between two attempts at a target.")

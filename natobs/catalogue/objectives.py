@@ -135,10 +135,13 @@ def _minus(scope: Scope, whole: Query, part: Query, *more: str) -> Query:
     return call("clamp_min", total(scope, whole, *more) - total(scope, part, *more), 0)
 
 
-_FIRST = increase(series(probes.ATTEMPTS), FIVE)
-_FIRST_GOOD = increase(series(probes.FIRST_ATTEMPT_SUCCESS), FIVE)
-_CRITICAL = increase(series(probes.ATTEMPTS, target="~.+"), FIVE)
-_CRITICAL_GOOD = increase(series(probes.FIRST_ATTEMPT_SUCCESS, target="~.+"), FIVE)
+_FLOWS = "!pmtu"
+"""Kinds of probes that are flows as users have them. The search for the path MTU asks how large a packet may be: that
+it is small fails no flow whose sender is told, may be so for good, and has alerts of its own."""
+_FIRST = increase(series(probes.ATTEMPTS, kind=_FLOWS), FIVE)
+_FIRST_GOOD = increase(series(probes.FIRST_ATTEMPT_SUCCESS, kind=_FLOWS), FIVE)
+_CRITICAL = increase(series(probes.ATTEMPTS, kind=_FLOWS, target="~.+"), FIVE)
+_CRITICAL_GOOD = increase(series(probes.FIRST_ATTEMPT_SUCCESS, kind=_FLOWS, target="~.+"), FIVE)
 _TCP = increase(series(accounting.ATTEMPTS, proto="tcp"), FIVE)
 _TCP_ANSWERED = increase(series(accounting.ANSWERED, proto="tcp"), FIVE)
 

@@ -169,9 +169,11 @@ ADDED = _value(
 )
 
 
-def _failing(scope: Scope) -> Query:
-    attempts = total(scope, increase(series(probes.ATTEMPTS), TWO))
-    good = total(scope, increase(series(probes.FIRST_ATTEMPT_SUCCESS), TWO))
+def _failing(scope: Scope, kind: str = "") -> Query:
+    attempts, good = (
+        total(scope, increase(series(metric, kind=kind) if kind else series(metric), TWO))
+        for metric in (probes.ATTEMPTS, probes.FIRST_ATTEMPT_SUCCESS)
+    )
     return (attempts - good) / (attempts > FEW)
 
 
@@ -180,6 +182,37 @@ FAILING = _value(
 )
 NAT_FAILING = _value(
     "probe_failing:ratio2m", _failing(Scope.NAT), "Share of first attempts of probes through the NAT that failed"
+)
+_MOST = 0.5
+NAMELESS = _value(
+    "names_failing:ratio2m",
+    pooled(
+        Scope.SUBNET,
+        "max",
+        wrong=total(Scope.SUBNET, increase(series(probes.FAILURES, reason="dns"), TWO))
+        / (total(Scope.SUBNET, increase(series(probes.ATTEMPTS), TWO)) > FEW),
+        # silence of a server of names: of one packet that is lost it would say too much, or if all the rest fails too
+        silent=(_failing(Scope.SUBNET, kind="dns") > _MOST).unless(
+            _failing(Scope.SUBNET, kind="!dns") > _MOST, Scope.SUBNET
+        ),
+    ),
+    "Share of probes that fail because a name is not resolved, or not as expected; or of probes that ask for a name, "
+    "where most of them fail while most others do not",
+    Scope.SUBNET,
+)
+NAMELESS_LATELY = _value(
+    "names_failing:max10m",
+    call(
+        "label_replace",
+        highest(Scope.NAT, over("max_over_time", series(NAMELESS.recorded), 2 * FIVE)),
+        '"port"',
+        '"53"',
+        '""',
+        '""',
+    ),
+    "The most of the last ten minutes of subnet:names_failing:ratio2m among the subnets of a NAT, with the port that "
+    "names are asked for at",
+    extra=("port",),
 )
 
 
@@ -253,6 +286,8 @@ ALL: tuple[Value, ...] = (
     ADDED,
     FAILING,
     NAT_FAILING,
+    NAMELESS,
+    NAMELESS_LATELY,
     FORWARDED,
     RETURNED,
     DELIVERED,

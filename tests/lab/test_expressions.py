@@ -49,6 +49,7 @@ QUIET: Mapping[str, str] = {
     "natobs_probe_failures_total{job": NO_FAILURE,
     "nat:probe_failing:ratio2m unless": NO_FAILURE,
     "nat:destination_unanswered:ratio5m > 0.5": NO_SILENCE,
+    "subnet:names_failing:ratio2m": NO_DNS,
     "natobs_qdisc_drops_total": NO_QUEUE,
     "natobs_qdisc_backlog_bytes": NO_QUEUE,
     "natobs_scaling_event": NO_EVENT,

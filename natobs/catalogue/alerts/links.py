@@ -78,7 +78,7 @@ ALERTS = (
         Scope.NAT,
         LOST.series / PACKETS.series,
         ">",
-        (ticket(0.001), page(0.02, _FIVE)),
+        (ticket(0.001), page(0.02)),  # sooner than what it is the cause of
         "The NAT drops packets at its interfaces and queues.",
         "Interfaces and queues of {nat} drop {value} of its packets.",
         unit="ratio",
@@ -86,11 +86,8 @@ ALERTS = (
         where=LOST.series > 10,
         silences=(
             "NatPacketDropsBurn",
-            "NatProbeFailing",
-            "NatForwardingBroken",
-            "NatNoReturnTraffic",
             "NatReturnBlocked",
-            *BURNS,
+            *SYMPTOMS,
         ),
         keep=4 * MINUTE,
     ),

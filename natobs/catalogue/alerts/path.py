@@ -20,6 +20,8 @@ from natobs.catalogue.values import (
     FEW,
     FORWARDED,
     MAINTENANCE,
+    NAMELESS,
+    NAMELESS_LATELY,
     NAT_FAILING,
     RETURNED,
     UNANSWERED,
@@ -33,6 +35,12 @@ _UNTRACKED = total(Scope.NAT, increase(series(accounting.UNTRACKED, proto="tcp")
 _DENIED = total(Scope.NAT, increase(series(firewall.DENIES), _TWO))
 _ANSWERED = total(Scope.NAT, increase(series(accounting.ANSWERED, proto="tcp"), _TWO)) / (_ATTEMPTS > FEW)
 
+_NAMELESS = 0.05
+_TOO_NARROW = highest(
+    Scope.NAT,
+    over("max_over_time", series(probes.PATH_MTU_STATE, state="~packet_too_big|fragmented|black_hole"), 2 * _FIVE),
+)
+"""1 where a prober has found that packets of full size do not pass, and so tells more than counters of the NAT do."""
 _MINORITY = count(Scope.NAT, UNANSWERED.series > 0.5) / count(Scope.NAT, UNANSWERED.series) < 0.5
 
 _WATCHED = NAT_FAILING.series.unless(MAINTENANCE.series, Scope.NAT)
@@ -151,12 +159,12 @@ ALERTS = (
         "NatDnsFailing",
         "M9",
         Scope.SUBNET,
-        total(Scope.SUBNET, increase(series(probes.FAILURES, reason="dns"), _TWO))
-        / (total(Scope.SUBNET, increase(series(probes.ATTEMPTS), _TWO)) > FEW),
+        NAMELESS.series,
         ">",
-        (page(0.05, _TWO),),
+        (page(_NAMELESS, _TWO),),
         "Names are not resolved in a private subnet.",
-        "{value} of the probes from {subnet} fail because a name is not resolved, or not as expected.",
+        "{value} of the probes from {subnet} fail because a name is not resolved, or not as expected; or of those that "
+        "ask for one, because nobody answers.",
         unit="ratio",
         # Not NatProbeFailing: a few wrong names must not hide that everything fails. Both come in one notification.
         keep=MINUTE,
@@ -167,7 +175,8 @@ ALERTS = (
         "NatDestinationFailing",
         "M9",
         Scope.NAT,
-        UNANSWERED.series,
+        # servers of names are told of by what probers see of them, where these see it
+        UNANSWERED.series.unless(NAMELESS_LATELY.series > _NAMELESS, (Scope.NAT.mark, "port")),
         ">",
         (ticket(0.5, 2 * MINUTE),),
         "One destination does not answer, while others do.",
@@ -237,13 +246,12 @@ ALERTS = (
             "sum",
             needed=increase(series(accounting.FRAGMENTATION), _FIVE),
             failed=increase(series(protocols.IP_FRAGMENTATION_FAILURES), _FIVE),
-        ),
+        ).unless(_TOO_NARROW >= 1, Scope.NAT),
         ">",
         (ticket(50),),
         "Many packets are too large for the next link.",
         "{value} packets through {nat} were too large for the next link in 5 minutes.",
         fault="F8",
-        silences=("NatPathMtuReduced",),
     ),
     Alert(
         "NatResets",

@@ -79,10 +79,11 @@ _DROPS = (
     _five(conntrack.DROP, 1280),
 )
 _TARGET = "api.example:443"
+_SEARCHES = (*_probed("", 75, 5, "pmtu"), *_probed(_TARGET, 35, 0, "pmtu"))
 
 EVENTS: dict[str, Counted] = {
     "nat-outbound-success": Counted(
-        (*_probed("", 250, 230), *_probed(_TARGET, 150, 140, "icmp")),
+        (*_probed("", 250, 230), *_probed(_TARGET, 150, 140, "icmp"), *_SEARCHES),
         30,
         400,
         better=_probed("", 200, 205),
@@ -117,7 +118,7 @@ EVENTS: dict[str, Counted] = {
         1800,
     ),
     "nat-critical-service": Counted(
-        (*_probed(_TARGET, 150, 140), *_probed("", 250, 230)),
+        (*_probed(_TARGET, 150, 140), *_probed("", 250, 230), *_SEARCHES),
         10,
         150,
         {"target": _TARGET},

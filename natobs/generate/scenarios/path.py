@@ -1,31 +1,32 @@
 """Scenarios of alerts on the way of packets."""
 
-from natobs.catalogue.metrics import accounting, agent, firewall, operations, probes, protocols, routing, taps
+from natobs.catalogue.metrics import accounting, agent, firewall, operations, probes, routing, taps
 from natobs.catalogue.naming import MINUTE
 from natobs.generate.scenarios.model import Feed, Scenario, Signal, Way, events, level, stamp
 from natobs.generate.scenarios.shapes import highest, lowest, mean, through, touched
 
 _TWO, _FIVE = 2 * MINUTE, 5 * MINUTE
-_PROBE = {"probe": "web", "kind": "tcp", "target": ""}
+PROBE = {"probe": "web", "kind": "tcp", "target": ""}
 _SOURCE = "10.21.{subnet}.5"
-_FEW, _MORE = 5, 5.2
+FEW, MORE = 5, 5.2
 """Attempts of which a share says nothing yet, and a few more."""
 
 
-def _attempts(value: float, number: float = 100, window: int = _TWO, **labels: str) -> tuple[Signal, ...]:
+def attempts(value: float, number: float = 100, window: int = _TWO, **labels: str) -> tuple[Signal, ...]:
     """So many attempts within a window, a share of which fails."""
     return (
-        events(probes.ATTEMPTS, number, window, **_PROBE, **labels),
-        events(probes.FIRST_ATTEMPT_SUCCESS, number * (1 - value), window, **_PROBE, **labels),
+        events(probes.ATTEMPTS, number, window, **PROBE | labels),
+        events(probes.FIRST_ATTEMPT_SUCCESS, number * (1 - value), window, **PROBE | labels),
     )
 
 
 def _failing(number: float) -> Feed:
-    return lambda value: _attempts(value, number)
+    return lambda value: attempts(value, number)
 
 
-def _reasons(window: int, **reasons: float) -> tuple[Signal, ...]:
-    return tuple(events(probes.FAILURES, number, window, **_PROBE, reason=reason) for reason, number in reasons.items())
+def reasons(window: int, **reasons: float) -> tuple[Signal, ...]:
+    """Failures by reason, so many of each within a window."""
+    return tuple(events(probes.FAILURES, number, window, **PROBE, reason=reason) for reason, number in reasons.items())
 
 
 def _seen(**points: float) -> tuple[Signal, ...]:
@@ -41,7 +42,7 @@ def _passing(before: str, after: str, number: float = 100) -> Feed:
 def _arriving(value: float, packets: float) -> tuple[Signal, ...]:
     """Probes, the address that they come from, and their packets at the NAT as long as all is well."""
     return (
-        *_attempts(value),
+        *attempts(value),
         level(probes.SOURCE, 1, address=_SOURCE),
         level(taps.LISTENING, 1),
         *_seen(inside_in=packets if value else 70, inside_out=70),
@@ -49,15 +50,15 @@ def _arriving(value: float, packets: float) -> tuple[Signal, ...]:
 
 
 def _never_seen(value: float) -> tuple[Signal, ...]:
-    return (*_attempts(value), level(probes.SOURCE, 1, address=_SOURCE), level(taps.LISTENING, 1))
+    return (*attempts(value), level(probes.SOURCE, 1, address=_SOURCE), level(taps.LISTENING, 1))
 
 
 def _no_route(value: float) -> tuple[Signal, ...]:
-    return (*_arriving(value, 30), *_reasons(_TWO, no_route=value * 100, timeout=60))
+    return (*_arriving(value, 30), *reasons(_TWO, no_route=value * 100, timeout=60))
 
 
 def _timing_out(value: float) -> tuple[Signal, ...]:
-    return (*_arriving(value, 30), *_reasons(_TWO, no_route=0, timeout=100))
+    return (*_arriving(value, 30), *reasons(_TWO, no_route=0, timeout=100))
 
 
 def _denied(attempts: float, answered: float, untracked: float, denied: float) -> tuple[Signal, ...]:
@@ -84,7 +85,7 @@ def _fleet(failing: int, *more: Signal) -> tuple[Signal, ...]:
     found: list[Signal] = []
     for number in range(_NATS):
         place = {"nat": f"nat-{200 + number}", "instance": f"prober-{200 + number}:9651"}
-        found += _attempts(0.51 if number < failing else 0.5, 100, _TWO, **place)
+        found += attempts(0.51 if number < failing else 0.5, 100, _TWO, **place)
     return (*found, *more)
 
 
@@ -106,27 +107,6 @@ def _cluster_in_maintenance(value: float) -> tuple[Signal, ...]:
 def _two_nats(value: float) -> tuple[Signal, ...]:
     """One of two NATs fails."""
     return tuple(signal for signal in _fleet(1 if value else 0) if signal.labels["nat"] in {"nat-200", "nat-201"})
-
-
-def _names(value: float, number: float = 100) -> tuple[Signal, ...]:
-    return (*_attempts(0, number), *_reasons(_TWO, dns=value * number, timeout=40))
-
-
-def _towards(port: str, unanswered: float, number: float = 100, destination: str = "") -> tuple[Signal, ...]:
-    labels = {"destination": destination or f"198.51.100.{port}", "port": port, "proto": "tcp"}
-    return (
-        events(accounting.DESTINATION_ATTEMPTS, number, _FIVE, **labels),
-        events(accounting.DESTINATION_ANSWERED, number * (1 - unanswered), _FIVE, **labels),
-    )
-
-
-def _destinations(number: float, others: int = 2) -> Feed:
-    """One destination fails; others are at the very limit; what is no destination of its own fails altogether."""
-    return lambda value: (
-        *_towards("21", value, number),
-        *(signal for other in range(others) for signal in _towards(str(22 + other), 0.5)),
-        *_towards("", 0.99, destination="other"),
-    )
 
 
 def _resets(value: float, number: float = 100) -> tuple[Signal, ...]:
@@ -165,22 +145,11 @@ def _residence(value: float) -> tuple[Signal, ...]:
 
 
 def _paired(value: float) -> tuple[Signal, ...]:
-    labels = {**_PROBE, "kind": "udp"}
+    labels = {**PROBE, "kind": "udp"}
     return (
         level(probes.ADDED_RTT, value, stat="median_low", **labels),
         level(probes.ADDED_RTT, 0.3, stat="median_high", **labels),
     )
-
-
-def _mtu(*states: str) -> dict[str, Feed]:
-    return {
-        state: lambda value, state=state: (  # type: ignore[misc]  # a default, to bind it
-            level(probes.PATH_MTU_STATE, value, **_PROBE, state=state),
-            level(probes.PATH_MTU_STATE, 1 - value, **_PROBE, state="clean"),
-            level(probes.PATH_MTU_STATE, 1, **_PROBE | {"probe": "wide"}, state="udp_only"),
-        )
-        for state in states
-    }
 
 
 SCENARIOS = (
@@ -208,7 +177,7 @@ SCENARIOS = (
         },
         guards={
             "packets arrive": _timing_out,
-            "few attempts": lambda value: (*_arriving(value, 0)[2:], *_attempts(value, _FEW)),
+            "few attempts": lambda value: (*_arriving(value, 0)[2:], *attempts(value, FEW)),
             "taps are off": lambda value: _never_seen(value)[:3],
         },
         apart=frozenset({"taps are off"}),
@@ -220,15 +189,15 @@ SCENARIOS = (
         mean(_TWO),
         {
             "taps": _passing("outside_in", "inside_out"),
-            "taps, few packets": _passing("outside_in", "inside_out", _MORE),
+            "taps, few packets": _passing("outside_in", "inside_out", MORE),
             "denied": _blocked(100, 0, 50.9),
             "denied of those that were tracked": _blocked(120, 40, 40.8),
-            "denied, few attempts": _blocked(_MORE, 0, 3),
+            "denied, few attempts": _blocked(MORE, 0, 3),
         },
         guards={
-            "few packets": _passing("outside_in", "inside_out", _FEW),
+            "few packets": _passing("outside_in", "inside_out", FEW),
             "half of it denied": _blocked(100, 0, 50),
-            "denied, very few attempts": _blocked(_FEW, 0, 5),
+            "denied, very few attempts": _blocked(FEW, 0, 5),
         },
         rest=1,
         reach=_TWO,
@@ -239,9 +208,9 @@ SCENARIOS = (
         mean(_TWO),
         {
             "taps": _passing("inside_in", "outside_out"),
-            "taps, few packets": _passing("inside_in", "outside_out", _MORE),
+            "taps, few packets": _passing("inside_in", "outside_out", MORE),
         },
-        guards={"few packets": _passing("inside_in", "outside_out", _FEW)},
+        guards={"few packets": _passing("inside_in", "outside_out", FEW)},
         rest=1,
         reach=_TWO,
     ),
@@ -250,17 +219,17 @@ SCENARIOS = (
         mean(_TWO),
         {
             "taps": _passing("outside_out", "outside_in"),
-            "taps, few packets": _passing("outside_out", "outside_in", _MORE),
+            "taps, few packets": _passing("outside_out", "outside_in", MORE),
         },
-        guards={"few packets": _passing("outside_out", "outside_in", _FEW)},
+        guards={"few packets": _passing("outside_out", "outside_in", FEW)},
         rest=1,
         reach=_TWO,
     ),
     Scenario(
         "NatProbeFailing",
         mean(_TWO),
-        {"probes": _failing(100), "few probes": _failing(_MORE)},
-        guards={"very few probes": _failing(_FEW)},
+        {"probes": _failing(100), "few probes": _failing(MORE)},
+        guards={"very few probes": _failing(FEW)},
         reach=_TWO,
     ),
     Scenario(
@@ -276,45 +245,17 @@ SCENARIOS = (
         reach=_TWO,
     ),
     Scenario(
-        "NatDnsFailing",
-        mean(_TWO),
-        {"names": _names, "few probes": lambda value: _names(value, _MORE)},
-        guards={"very few probes": lambda value: _names(value, _FEW)},
-        reach=_TWO,
-        step=15,
-    ),
-    Scenario(
-        "NatDestinationFailing",
-        mean(_FIVE),
-        {"one of three": _destinations(100), "few flows": _destinations(20.4)},
-        guards={"very few flows": _destinations(20), "one of two": _destinations(100, 1)},
-        shows={"destination": "198.51.100.21", "port": "21", "proto": "tcp"},
-    ),
-    Scenario(
         "NatPublicAddressUnexpected",
         highest(MINUTE),
         {
             "one of two probes": lambda value: (
-                level(probes.ADDRESS_EXPECTED, value, **_PROBE),
-                level(probes.ADDRESS_EXPECTED, 1, **_PROBE | {"kind": "stun"}),
+                level(probes.ADDRESS_EXPECTED, value, **PROBE),
+                level(probes.ADDRESS_EXPECTED, 1, **PROBE | {"kind": "stun"}),
             )
         },
         rest=1,
         reach=MINUTE,
         step=15,
-    ),
-    Scenario("NatPathMtuBlackHole", lowest(_TWO), _mtu("black_hole"), reach=_TWO),
-    Scenario("NatPathMtuReduced", lowest(_TWO), _mtu("packet_too_big", "fragmented"), reach=_TWO),
-    Scenario(
-        "NatFragmentation",
-        mean(_FIVE),
-        {
-            "told": lambda value: (events(accounting.FRAGMENTATION, value, _FIVE),),
-            "failed": lambda value: (
-                events(protocols.IP_FRAGMENTATION_FAILURES, value, _FIVE),
-                events(accounting.FRAGMENTATION, 0, _FIVE),
-            ),
-        },
     ),
     Scenario(
         "NatResets",

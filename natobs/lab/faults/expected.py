@@ -51,7 +51,7 @@ EXPECTED: dict[str, tuple[Expectation, ...]] = {
     "tuple-clashes": (_ticket("NatTupleClashes"), _page("NatPortAllocationBurn")),
     "table-full-and-cpu": (_page("NatTableFull"), _page("NatCpuUsage")),
     "third-party-down": (_ticket("NatDestinationFailing", destination="payments", port="80"),),
-    "dns-down": (_ticket("NatDestinationFailing", port="53"),),
+    "dns-down": (_page("NatDnsFailing"),),
     "asymmetric-return": (_page("NatReturnBlocked"),),
     "nats-failing": (_page("NatClusterFailing"), _page("NatNoReturnTraffic")),
     "maintenance-restart": (),
