@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from natobs.cli import lab_gameday
 from natobs.cli.lab import command
 from natobs.lab import topology
 from natobs.lab.faults.expected import EXPECTED, Expectation
 from natobs.lab.faults.registry import ALL, APART
-from natobs.lab.gameday import judge, report
+from natobs.lab.gameday import judge, report, together
 from natobs.lab.gameday.model import Expected, Notice, Outcome, Trace
 from natobs.lab.gameday.setting import ABOUT_CPU, Setting
 from natobs.lab.gameday.sparkline import svg
@@ -168,6 +169,36 @@ def test_the_page_is_whole_by_itself_and_escapes_what_it_shows() -> None:
     assert "<b>" not in text
     assert text.count("<svg") == 2
     assert report.page([]).count("<section") == 0
+
+
+def test_budgets_are_told_in_a_line_however_many_targets_have_one() -> None:
+    many = [Notice("NatCriticalServiceBurn", "freeze", {"target": str(number)}, 9.0) for number in range(12)]
+    text = report.page([msgspec.structs.replace(outcome([ARRIVED]), budgets=[*many, Notice("NatCpuBurn", "x", {}, 1)])])
+    assert "error budgets: NatCpuBurn (1), NatCriticalServiceBurn (12)." in text
+
+
+def test_the_printed_table_is_markdown_where_nobody_is_at_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    lab_gameday.show([outcome([ARRIVED, MISSING])])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert [line.count("|") for line in lines] == [len(report.HEADER) + 1] * 4
+
+
+def test_only_faults_that_must_raise_an_alert_about_cpu_are_played_alone() -> None:
+    apart = [kind.name for kind in ALL if together.alone(kind)]
+    assert apart == ["cpu-forwarding", "cpu-neighbour", "table-full-and-cpu"]
+
+
+def test_what_a_process_cannot_play_is_told_by_it_or_by_its_end() -> None:
+    class Unknown(ALL[0]):  # type: ignore[misc, valid-type]  # any fault
+        name = "unheard-of"
+
+    said: list[str] = []
+    for where, words in ("two-armed", "no fault 'unheard-of'"), ("nowhere", "unheard-of ended with status 1"):
+        setting = Setting(topology.two_armed, where)
+        ((kind, came),) = together.Together(2, setting, said.append).outcomes([Unknown])
+        assert kind is Unknown
+        assert words in str(came)
+    assert said == []
 
 
 def test_a_sparkline_stays_in_its_frame_and_has_its_marks() -> None:

@@ -5,21 +5,28 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from natobs.cli.main import EXIT_BAD
 from natobs.errors import LabError
+from natobs.lab.faults.base import Fault
 from natobs.lab.faults.cpu import refuse_busy
 from natobs.lab.faults.registry import ALL, APART, find
 from natobs.lab.gameday.model import Outcome
 from natobs.lab.topology import TOPOLOGIES
 
+if TYPE_CHECKING:  # imported where it is used
+    from natobs.lab.gameday.setting import Setting
+
 _scale = click.option(
     "--time-scale",
-    type=click.FloatRange(1, 300),
+    type=click.FloatRange(1, 30),  # the shortest windows of rules are half a minute, and a scrape takes a second
     default=15.0,
     show_default=True,
     help="Divide all durations of rules and intervals.",
@@ -33,6 +40,8 @@ _any_load = click.option(
     is_flag=True,
     help="A busy machine will do: alerts about CPU are switched off, but for those that must arrive.",
 )
+_WIDE = 1000
+"""Columns: more than any row takes."""
 _HELP = """Break a NAT in every way, and see what reaches the pager.
 
 Each FAULT gets a fresh lab with agents, probers, Prometheus, Alertmanager and
@@ -49,12 +58,20 @@ missing, or one came that nobody expected.
 @_topology
 @_scale
 @_any_load
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="Faults at a time; those about CPU come last, alone, and alerts about CPU are switched off for the others.",
+)
 @_json
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a report with pictures, too.")
 def gameday(  # noqa: PLR0913  one argument for each option
     fault: tuple[str, ...],
     topology: str,
     time_scale: float,
+    jobs: int,
     html: Path | None,
     *,
     quick: bool,
@@ -63,7 +80,6 @@ def gameday(  # noqa: PLR0913  one argument for each option
 ) -> None:
     """Break a NAT in every way, and see what reaches the pager."""
     from natobs.lab.gameday import report  # noqa: PLC0415  only these commands need it
-    from natobs.lab.gameday.day import Play  # noqa: PLC0415
     from natobs.lab.gameday.setting import Setting  # noqa: PLC0415
 
     if quick and fault:
@@ -72,25 +88,44 @@ def gameday(  # noqa: PLR0913  one argument for each option
     arms = TOPOLOGIES[topology]("any").nat.arms
     setting = Setting(TOPOLOGIES[topology], topology, time_scale, any_load=any_load)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: like Ctrl-C
-    outcomes, failed = [], []
-    for number, kind in enumerate((kind for kind in kinds if arms in kind.arms), 1):
-        _progress(f"{number} of {len(kinds)}: {kind.title}")
-        try:
-            outcomes.append(Play(kind, setting, _progress).outcome())
-        except LabError as error:
-            failed.append(kind.name)
-            _progress(f"{kind.name} could not be played: {error}")
-        else:
-            false = ", ".join(sorted({one.alert for one in outcomes[-1].false}))
-            verdict = "as it must be" if outcomes[-1].passed else "NOT as it must be"
-            _progress(f"{kind.name}: {verdict}{f'; nobody expected {false}' if false else ''}")
-        if html is not None:
-            html.write_text(report.page(outcomes), "utf-8")
+    kinds = [kind for kind in kinds if arms in kind.arms]
+    found: dict[str, Outcome] = {}
+    outcomes: list[Outcome] = []
+    with closing(_played(kinds, setting, jobs)) as playing:
+        for number, (kind, came) in enumerate(playing, 1):
+            if isinstance(came, LabError):
+                verdict = f"could not be played: {came}"
+            else:
+                found[kind.name] = came
+                outcomes = [found[one.name] for one in kinds if one.name in found]
+                false = ", ".join(sorted({one.alert for one in came.false}))
+                verdict = "as it must be" if came.passed else "NOT as it must be"
+                verdict += f"; nobody expected {false}" if false else ""
+            _progress(f"{number} of {len(kinds)}: {kind.name}: {verdict}")
+            if html is not None:
+                html.write_text(report.page(outcomes), "utf-8")
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(outcomes)).decode())
     else:
-        _show(outcomes)
-    sys.exit(EXIT_BAD if failed or not all(outcome.passed for outcome in outcomes) else 0)
+        show(outcomes)
+    sys.exit(0 if len(outcomes) == len(kinds) and all(outcome.passed for outcome in outcomes) else EXIT_BAD)
+
+
+def _played(
+    kinds: list[type[Fault]], setting: "Setting", jobs: int
+) -> Generator[tuple[type[Fault], Outcome | LabError]]:
+    """Play faults, and give what came of each as soon as it is known: those that need the machine's CPU last."""
+    from natobs.lab.gameday import together  # noqa: PLC0415  only this command needs it
+    from natobs.lab.gameday.day import Play  # noqa: PLC0415
+
+    beside = [kind for kind in kinds if jobs > 1 and not together.alone(kind)]
+    yield from together.Together(jobs, setting, _progress).outcomes(beside)
+    for kind in [kind for kind in kinds if kind not in beside]:
+        _progress(f"{kind.name}: {kind.title}")
+        try:
+            yield kind, Play(kind, setting, _progress).outcome()
+        except LabError as error:
+            yield kind, error
 
 
 @click.command(epilog="Example: natobs lab soak --minutes 15")
@@ -128,15 +163,18 @@ def _progress(line: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
 
 
-def _show(outcomes: list[Outcome]) -> None:
-    from rich.console import Console  # noqa: PLC0415  only where a person reads
+def show(outcomes: list[Outcome]) -> None:
+    """Print the table: of Markdown where it is not for a terminal, to paste it."""
+    from rich import box  # noqa: PLC0415  only where a person reads
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from natobs.lab.gameday import report  # noqa: PLC0415  only these commands need it
 
-    table = Table(*report.HEADER)
+    terminal = sys.stdout.isatty()
+    table = Table(*report.HEADER, box=box.HEAVY_HEAD if terminal else box.MARKDOWN)
     for row in report.rows(outcomes):
         table.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if terminal else _WIDE)
     console.print(table)
     console.print(report.summary(outcomes), highlight=False)

@@ -3,6 +3,7 @@
 Knows outcomes; refuses to know how they came about.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
@@ -12,12 +13,19 @@ from natobs.lab.gameday.sparkline import svg
 HEADER = ("fault", "mode", "expected", "metric", "firing", "pager", "over", "false", "node_exporter", "")
 """Of the table; times are in seconds."""
 
+_LEGEND = (
+    '<p class="small">Pictures show the value that an alert compares; dashed is its threshold. Lines: the fault began '
+    '(<b class="bad">red</b>), the alert reached the pager (<b class="told">orange</b>), the fault was healed '
+    '(<b class="good">green</b>).</p>'
+)
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1b2430 }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #d8dee6; vertical-align: top }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
-.bad { color: #b3261e; font-weight: 600 } .good { color: #1c7a3e; font-weight: 600 }
+.bad { color: #b3261e; font-weight: 600 } .good { color: #1c7a3e; font-weight: 600 } .told { color: #c77700 }
+.small { font-size: .85rem }
+section table { width: auto }
 section { margin-top: 2.5rem } figure { margin: 1rem 0; max-width: 26rem } figcaption { font-size: .85rem }
 svg { width: 100%; background: #f5f7fa } polyline { fill: none; stroke: #23599b; stroke-width: 1.5 }
 line.limit { stroke: #b3261e; stroke-dasharray: 4 3 } line.broken { stroke: #b3261e } line.healed { stroke: #1c7a3e }
@@ -55,6 +63,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
     body = [
         f"<h1>Game day</h1><p>{escape(summary(outcomes))}. Time scale {scale:g}; times are in seconds.</p>",
         _table(HEADER, list(rows(outcomes))),
+        _LEGEND,
         *(_section(outcome) for outcome in outcomes),
     ]
     return (
@@ -93,9 +102,18 @@ def _section(outcome: Outcome) -> str:
         f"<p><code>{escape(outcome.fault)}</code> {escape(outcome.mode)}: {escape(outcome.sentence)} "
         f'<span class="{kind}">{verdict}</span></p>{figures}'
         f"{_list('False', outcome.false)}"
-        f"{_list('On error budgets', outcome.budgets)}{_list('By the rules of node_exporter', outcome.peer)}"
+        f"{_budgets(outcome.budgets)}{_list('By the rules of node_exporter', outcome.peer)}"
         f"{_table(('fact of the kernel', 'before', 'during'), facts)}</section>"
     )
+
+
+def _budgets(notices: Sequence[Notice]) -> str:
+    """Which budgets were told of, each kind once: there is one for each target and subnet."""
+    if not notices:
+        return ""
+    kinds = Counter(one.alert for one in notices)
+    told = ", ".join(f"{escape(name)} ({number})" for name, number in sorted(kinds.items()))
+    return f"<p>Notices and tickets on error budgets: {told}.</p>"
 
 
 def _list(title: str, notices: Sequence[Notice]) -> str:
