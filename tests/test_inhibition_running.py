@@ -83,18 +83,22 @@ def ask(text: str, alerts: list[Labels], folder: Path) -> Seen:
     config = folder / "alertmanager.yml"
     config.write_text(text, "utf-8")
     quiet = ("--cluster.listen-address=", f"--storage.path={folder}", f"--config.file={config}")
-    # It takes alerts one by one: once the last of these silences the other, all have been taken.
-    flag, last = (
-        next(alert(kind, Place("last", "nat", "subnet")) for kind in KINDS if kind.name == name)
-        for name in ("NatLinkDown", "NatMaintenance")
-    )
+    # It takes alerts one by one, once its inhibitor listens (those of before that come in any order), and tells of the
+    # last of them when it has taken all.
     with server("prometheus-alertmanager", *quiet, log=folder / "log") as url:
         manager = Alertmanager(f"{url}/")
-        manager.post([dict(one) for one in (*alerts, flag, last)])
-        deadline = time.monotonic() + 30
-        while not (seen := _seen(manager.alerts())).get(flag):
-            assert time.monotonic() < deadline
-    return {target: by for target, by in seen.items() if target != flag}
+        for place, posted in (("first", []), ("last", alerts)):
+            flag, cause = (_flag(name, place) for name in ("NatLinkDown", "NatMaintenance"))
+            manager.post([dict(one) for one in (*posted, flag, cause)])
+            deadline = time.monotonic() + 30
+            while not (seen := _seen(manager.alerts())).get(flag):
+                assert time.monotonic() < deadline
+    asked = set(alerts)
+    return {target: by for target, by in seen.items() if target in asked}
+
+
+def _flag(name: str, cluster: str) -> Labels:
+    return next(alert(kind, Place(cluster, "nat", "subnet")) for kind in KINDS if kind.name == name)
 
 
 def _seen(listed: list[dict[str, Any]]) -> Seen:

@@ -165,19 +165,18 @@ def settings_without_end(connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("talk", "reasons"),
     [
-        (talking(refuse), {Reason.STATUS}),
-        (talking(go_away), {Reason.STATUS}),
-        (talking(too_short), {Reason.BODY, Reason.STATUS}),
-        (talking(huge_headers), {Reason.STATUS}),
-        (talking(odd_status), {Reason.STATUS}),
-        (talking(pings), {Reason.TIMEOUT}),
-        (talking(nothing), {Reason.TIMEOUT}),
-        (garbage, {Reason.STATUS}),
-        (http1, {Reason.STATUS, Reason.RESET}),
-        (ends_early, {Reason.RESET}),
-        (settings_without_end, {Reason.TIMEOUT}),
+        pytest.param(talking(refuse), {Reason.STATUS}, id="refuse"),
+        pytest.param(talking(go_away), {Reason.STATUS}, id="go away"),
+        pytest.param(talking(too_short), {Reason.BODY, Reason.STATUS}, id="too short"),
+        pytest.param(talking(huge_headers), {Reason.STATUS}, id="huge headers"),
+        pytest.param(talking(odd_status), {Reason.STATUS}, id="odd status"),
+        pytest.param(talking(pings), {Reason.TIMEOUT}, id="pings"),
+        pytest.param(talking(nothing), {Reason.TIMEOUT}, id="nothing"),
+        pytest.param(garbage, {Reason.STATUS}, id="garbage"),
+        pytest.param(http1, {Reason.STATUS, Reason.RESET}, id="http1"),
+        pytest.param(ends_early, {Reason.RESET}, id="ends early"),
+        pytest.param(settings_without_end, {Reason.TIMEOUT}, id="settings without end"),
     ],
-    ids=str,
 )
 def test_a_hostile_server_is_never_a_success(certificates: Faulty, talk: Talk, reasons: set[Reason]) -> None:
     got = outcome(certificates, talk, seconds=0.5)
