@@ -2,10 +2,10 @@
 
 JSON is a list of steps [kind, address, port, count, seconds]. Prints a list of
 what became of each: how many flows were answered, refused, or neither within
-the seconds. A TCP flow that was answered is closed by FIN; ``tcp-abort`` closes
-it by a reset, a while later: a reset that overtakes the handshake's last packet
-on another CPU has the server answer that with a reset of its own. ``udp-again``
-sends a second datagram after half the seconds.
+the seconds. A TCP flow that was answered is closed by FIN, ``tcp-abort`` by a
+reset, both a while later: what overtakes the handshake's last packet on another
+CPU leaves that one without a socket, and the server answers it with a reset.
+``udp-again`` sends a second datagram after half the seconds.
 """
 
 import errno
@@ -67,7 +67,7 @@ def take(kind: str, address: str, port: int, count: int, seconds: float) -> dict
     for number in waiting:
         looking.register(number, POLLOUT if kind.startswith("tcp") else POLLIN)
     again = kind == "udp-again"
-    aborted = []
+    answered = []
     while waiting and (left := began + seconds - time.monotonic()) > 0:
         if again and left < seconds / 2:
             again = False
@@ -79,14 +79,10 @@ def take(kind: str, address: str, port: int, count: int, seconds: float) -> dict
             result[outcome(sock, kind)] += 1
             if kind == "tcp-abort":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                aborted.append(sock)
-            else:
-                sock.close()
-    time.sleep(HANDSHAKE_SECONDS if aborted else 0)
-    for sock in aborted:
-        sock.close()
-    for sock in waiting.values():
-        result["silent"] += 1
+            answered.append(sock)
+    time.sleep(HANDSHAKE_SECONDS if answered and kind.startswith("tcp") else 0)
+    result["silent"] += len(waiting)
+    for sock in (*answered, *waiting.values()):
         sock.close()
     return result
 
