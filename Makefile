@@ -26,8 +26,10 @@ up: $(AGENT) ## Run agent and probes in the background, and say where; ARGS="--p
 down: ## Stop that agent.
 	@if [ -x $(VENV)/bin/natobs ]; then $(VENV)/bin/natobs down; fi
 
+# Two at a time, since most of a test is waiting, and file by file in order, the long ones first.
 test: programs $(DEV) ## Run all tests, those in network namespaces too; ARGS="-k name" chooses.
-	@$(PYTHON_BIN) -m pytest --durations=10 $(ARGS)
+	@$(PYTHON_BIN) -m pytest --durations=10 $(or $(ARGS),-m "not alone" -n 2 --dist loadfile --no-loadscope-reorder)
+	@$(if $(ARGS),,$(PYTHON_BIN) -m pytest -m alone)
 
 check: $(DEV) ## Lint, types, layers, sizes, and freshness of generated files.
 	@$(PYTHON_BIN) scripts/check.py

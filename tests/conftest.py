@@ -1,4 +1,6 @@
-"""The one flag of the tests, and the patience of those about properties."""
+"""The one flag of the tests, the patience of those about properties, and the figures that tests end with."""
+
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +11,26 @@ settings.register_profile(
 )
 settings.load_profile("patient")
 
+Figure = Callable[[object], None]
+"""Takes what a person wants to read after a run, such as how many were compared."""
+
+_FIGURE = "figure"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/ anew instead of comparing")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Shown at the end of the run, also by tests that ran in another process."""
+    return lambda text: record_property(_FIGURE, str(text))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    shown = [(report.nodeid, text) for report in reports for key, text in report.user_properties if key == _FIGURE]
+    if shown:
+        terminalreporter.section("figures")
+    for test, text in shown:
+        terminalreporter.write_line(f"{test}: {text}")

@@ -50,5 +50,5 @@ def outcome(
     }
     target = probing.target("127.0.0.1", port, kind="http", timeout_seconds=seconds, **settings)
     (attempt,) = run(HttpKind(), target)
-    assert attempt.seconds < seconds + 0.3
+    assert attempt.seconds < seconds + 2  # what hostile servers send has no end
     return attempt.outcome

@@ -16,6 +16,7 @@ from natobs.generate.alertmanager.files import EXAMPLES, configuration, files
 from natobs.generate.alertmanager.notices import notices
 from natobs.generate.rules.files import files as rule_files
 from natobs.generate.settings import plan
+from tests.conftest import Figure
 from tests.owned import program
 
 PLAN = plan(Fleet(services=(Service(name="shop"),)))
@@ -76,7 +77,7 @@ def routed(config: Path, labels: dict[str, str], receiver: str) -> bool:
     return done.returncode == 0
 
 
-def test_each_alert_goes_where_its_action_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_alert_goes_where_its_action_says(folder: Path, figure: Figure) -> None:
     config, table = folder / "alertmanager.yml", Counter[str]()
     for group in yaml.safe_load((folder / "rules.yml").read_text("utf-8"))["groups"]:
         for rule in group["rules"]:
@@ -84,8 +85,7 @@ def test_each_alert_goes_where_its_action_says(folder: Path, capsys: pytest.Capt
             expected = "watchdog" if rule["alert"] == "NatWatchdog" else RECEIVER[Action(labels["natobs_action"])]
             assert routed(config, labels, expected), labels
             table[expected] += 1
-    with capsys.disabled():
-        print(f"\n{table.total()} alerts routed: {dict(table)}")  # noqa: T201 - counts are wanted
+    figure(f"{table.total()} alerts routed: {dict(table)}")
     assert table.keys() == {"page", "ticket", "freeze", "watchdog", "null"}
     assert routed(config, {"alertname": "SomebodyElses"}, "ticket")
     assert not routed(config, {"alertname": "NatLinkDown", "natobs_action": "page"}, "ticket")

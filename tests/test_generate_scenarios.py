@@ -18,6 +18,7 @@ from natobs.generate.rules import files as rules
 from natobs.generate.scenarios import shapes
 from natobs.generate.scenarios.model import Clock, Signal, burst, events, growing, level, stamp
 from natobs.generate.settings import Plan, plan
+from tests.conftest import Figure
 from tests.mutation.corpus import load
 from tests.mutation.run import unnoticed
 from tests.promtool import ROOT, promtool
@@ -39,7 +40,7 @@ def test_every_alert_of_the_catalogue_has_a_scenario() -> None:
     assert len(scenarios.ALL) == sum(len(module.SCENARIOS) for module in scenarios.SUBJECTS), "one stands there twice"
 
 
-def test_every_committed_rule_is_proven_by_a_committed_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_committed_rule_is_proven_by_a_committed_test(tmp_path: Path, figure: Figure) -> None:
     corpus = load(ROOT / "alerts")
     assert unnoticed(corpus) == []
     assert corpus.failures(corpus.tests, tmp_path) == ""
@@ -48,8 +49,7 @@ def test_every_committed_rule_is_proven_by_a_committed_test(tmp_path: Path, caps
     asked = sum(len(test.body.get(kind, ())) for test in corpus.tests for kind in kinds)
     assert alerts > 80
     line = f"{alerts} alerts, {len(corpus.rules) - alerts} records, {len(corpus.tests)} tests, {asked} expectations"
-    with capsys.disabled():
-        print(f"\n{line}")  # noqa: T201  the counts are wanted
+    figure(line)
 
 
 @pytest.mark.parametrize("name", ["values-2", "budget-3"])

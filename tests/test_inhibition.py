@@ -16,6 +16,7 @@ from natobs.generate.alertmanager.inhibition import MAINTENANCE, inhibitions
 from natobs.generate.alertmanager.notices import notices
 from natobs.generate.settings import Plan, plan
 from tests import inhibiting
+from tests.conftest import Figure
 from tests.inhibiting import HERE, Matcher, Rule, alert, silenced
 
 DEFAULT = plan(Fleet())
@@ -41,17 +42,14 @@ RULES = rules_of(DEFAULT)
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_the_rules_silence_what_they_are_meant_to_and_nothing_else(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_rules_silence_what_they_are_meant_to_and_nothing_else(name: str, figure: Figure) -> None:
     made = PLANS[name]
     rules = rules_of(made)
     universe = inhibiting.everywhere(made)
     pairs = sum(len(causes) for causes in silenced(rules, universe).values())
     assert len(universe) > 500
     assert pairs > 1000
-    with capsys.disabled():
-        print(f"\n{name}: {len(rules)} rules, {len(universe)} alerts, {pairs} pairs that silence")  # noqa: T201 - counts are wanted
+    figure(f"{name}: {len(rules)} rules, {len(universe)} alerts, {pairs} pairs that silence")
     assert list(inhibiting.crossings(rules, made)) == []
     assert list(inhibiting.omissions(rules, made)) == []
     assert list(inhibiting.surpluses(rules, made)) == []

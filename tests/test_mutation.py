@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
+from tests.conftest import Figure
 from tests.mutation import run
 from tests.mutation.corpus import Rule, load
 from tests.mutation.mutants import mutants
@@ -41,11 +40,10 @@ def changes(kind: str) -> list[str]:
     return [mutant.change for mutant in mutants(RULE) if mutant.kind == kind]
 
 
-def test_a_sample_of_mutants_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sample_of_mutants_is_noticed(figure: Figure) -> None:
     corpus = load(ROOT / "alerts")
     results = run.run(corpus, run.sample(corpus, SAMPLE, SEED))
-    with capsys.disabled():
-        print("\n" + "\n".join(run.table(results)))  # noqa: T201  the share is wanted
+    figure("\n" + "\n".join(run.table(results)))
     assert run.share(results) >= GOAL
 
 

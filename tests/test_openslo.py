@@ -11,6 +11,7 @@ from natobs.catalogue.objectives import ALL, TIERS
 from natobs.config.fleet import Fleet, Service
 from natobs.generate.openslo import files, name
 from natobs.generate.settings import plan
+from tests.conftest import Figure
 from tests.openslo_schema import check
 
 SERVICES = (Service(name="shop"), Service(name="Shop.Example:443"), Service(name="x" * 63))
@@ -21,11 +22,10 @@ def documents() -> list[Any]:
     return [one for text in files(MADE).values() for one in yaml.safe_load_all(text)]
 
 
-def test_each_objective_has_an_indicator_and_a_policy_for_each_speed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_objective_has_an_indicator_and_a_policy_for_each_speed(figure: Figure) -> None:
     tiers = sum(len(objective.tiers()) for objective in MADE.objectives)
     counted = check(documents())
-    with capsys.disabled():
-        print(f"\n{dict(counted)}")  # noqa: T201 - counts are wanted
+    figure(dict(counted))
     number = len(ALL) + len(SERVICES)
     assert counted == {
         "Service": 1,

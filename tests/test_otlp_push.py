@@ -265,7 +265,7 @@ def test_without_a_receiver_nothing_else_suffers(receiver: str) -> None:
             began = time.monotonic()
             text = get(f"{base}/metrics")
             assert time.monotonic() - began < 5  # far from the 30 s that a push may take
-            assert counted(prober, "natobs_probe_beats_skipped_total") == 0
+            assert counted(prober, "natobs_probe_beats_skipped_total") < 10  # of 0.1 s each: no push was waited for
             assert (value(text, "natobs_probe_schedule_lag_seconds") or 0) < 2
             for signal in ("metrics", "traces"):
                 assert (value(text, "natobs_otlp_waiting", signal=signal) or 0) <= 2

@@ -4,7 +4,6 @@ Those that are empty while all is well are asked while a fault is in the lab
 that they are about. What no lab can have is named, with the reason.
 """
 
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from natobs.lab import topology
 from natobs.lab.faults.registry import find
 from natobs.lab.stack.plan import Timing, cluster
 from natobs.lab.stack.stack import Inputs, Stack, running
+from tests.conftest import Figure
 from tests.lab.expressions import Expression, of_panels, of_rules, operands
 
 pytestmark = pytest.mark.lab
@@ -155,12 +155,8 @@ def reasons(one: Expression, known: Mapping[str, str]) -> list[str]:
     return [reason for words, reason in known.items() if words in one.text]
 
 
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
 def test_every_expression_of_every_panel_and_rule_returns_a_series(
-    stack: Stack, files: dict[str, str], loaded: dict[str, str]
+    stack: Stack, files: dict[str, str], loaded: dict[str, str], figure: Figure
 ) -> None:
     panels, ruled = list(of_panels(files, LENGTHS)), list(of_rules(loaded))
     everything = list({one.text: one for one in (*panels, *ruled)}.values())
@@ -182,7 +178,7 @@ def test_every_expression_of_every_panel_and_rule_returns_a_series(
             assert alerts <= held, left
     assert left == []
 
-    say(
+    figure(
         f"{len(panels)} expressions of panels and {len(ruled)} of rules, {len(everything)} different: "
         f"{len(possible) - len(quiet)} return series while all is well, {len(quiet)} under faults, "
         f"{len(everything) - len(possible)} not in a lab; "

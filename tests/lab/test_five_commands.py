@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conftest import Figure
 from tests.owned import program
 
 pytestmark = pytest.mark.lab
@@ -45,7 +46,7 @@ def test_there_are_five_commands() -> None:
     assert [command.split()[0] for command in commands()] == ["natobs", "natobs", "natobs", "prometheus", "install"]
 
 
-def test_the_five_commands_lead_to_dashboards(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_five_commands_lead_to_dashboards(figure: Figure) -> None:
     program("prometheus")
     script = "\n".join((ALONE, *commands(), f"{sys.executable} -m tests.lab.ask_monitoring >&3"))
     words = ["unshare", *(["--user", "--map-root-user"] if os.getuid() else []), "--net", "--mount", "--pid", "--fork"]
@@ -62,8 +63,7 @@ def test_the_five_commands_lead_to_dashboards(capsys: pytest.CaptureFixture[str]
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    with capsys.disabled():
-        print(f"\n{said}")  # noqa: T201 - counts are wanted
+    figure(said)
     files = ("natobs-recording.yml", "natobs-alerts.yml")
     written = [yaml.safe_load((ROOT / "alerts" / name).read_text("utf-8"))["groups"] for name in files]
     assert said["rules"] == sum(len(group["rules"]) for groups in written for group in groups)

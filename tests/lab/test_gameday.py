@@ -24,7 +24,7 @@ from natobs.lab.gameday.day import Play
 from natobs.lab.gameday.setting import Setting
 from tests.lab import people
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 SCALE = 30
 _SHORTLY = """
