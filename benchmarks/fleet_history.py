@@ -19,12 +19,15 @@ from typing import IO
 import numpy as np
 
 from benchmarks.fleet_needs import DAY, Need
-from benchmarks.fleet_scrapes import KINDS, Scrape, Simulated, cluster_of, labels_of
+from benchmarks.fleet_scrapes import KINDS, WORSE, Scrape, Simulated, cluster_of, labels_of
+from natobs.catalogue.naming import EXPLAINED
 
 _LONG, _SHORT = 162 * 3600, 6 * 3600
 """Lengths of chunks before the last day and within it: both are lengths of blocks, so a chunk becomes one block."""
 _AT_ONCE = 2
 _OF_BOTH = {"natobs_build_info"}
+_OF_TROUBLE = {EXPLAINED.name}
+"""Recorded while something is wrong, and only then."""
 _FEW = 4  # NATs of the one cluster that is looked at closely
 
 
@@ -87,6 +90,8 @@ class Past:
     def _everyone(self, series: list[dict[str, str]], need: Need) -> Iterator[str]:
         """Give name and labels of a recorded metric's series for all who have it."""
         numbers = self._numbers(need)
+        if need.name in _OF_TROUBLE:
+            numbers = numbers[WORSE - 1 :: WORSE]
         for labels in series:
             rest = {name: value for name, value in labels.items() if name not in {"__name__", "nat", "nat_cluster"}}
             clusters: list[dict[str, str]] = [{}] if 0 in numbers else []

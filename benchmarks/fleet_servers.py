@@ -3,6 +3,7 @@
 Knows how they are started, found ready and ended. Refuses to know what is measured.
 """
 
+import signal
 import socket
 import subprocess
 import sys
@@ -64,8 +65,9 @@ def scrape_jobs(port: int, nats: int) -> list[dict[str, object]]:
 class Running:
     """A Prometheus that runs: how to ask it, and what it costs."""
 
-    def __init__(self, process: psutil.Process, url: str) -> None:
+    def __init__(self, process: psutil.Process, url: str, config: Path) -> None:
         self.process = process
+        self._config = config
         self.api = Prometheus(url, _PATIENCE)
         self.peak = 0
 
@@ -74,6 +76,20 @@ class Running:
         found: int = self.process.memory_info().rss
         self.peak = max(self.peak, found)
         return found
+
+    def rest(self) -> None:
+        """Have it scrape and evaluate nothing any more, so that answering is all that it does.
+
+        Raises:
+            RuntimeError: it did not take the new configuration in time.
+        """
+        self._config.write_text("scrape_configs: []\n", "utf-8")
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + _PATIENCE
+        while self.api.rules():
+            if time.monotonic() > deadline:
+                raise RuntimeError("Prometheus still evaluates rules")
+            time.sleep(0.2)
 
     def cpu_seconds(self) -> float:
         """CPU time so far."""
@@ -112,7 +128,7 @@ def prometheus(where: Path, jobs: list[dict[str, object]], rules: Sequence[Path]
     ]
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
-            running = Running(psutil.Process(process.pid), f"http://127.0.0.1:{port}/")
+            running = Running(psutil.Process(process.pid), f"http://127.0.0.1:{port}/", config)
             deadline = time.monotonic() + _READY_SECONDS
             while not running.api.ready():
                 if process.poll() is not None or time.monotonic() > deadline:

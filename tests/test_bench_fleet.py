@@ -134,6 +134,22 @@ def test_the_rules_and_dashboards_of_the_project_are_read() -> None:
     }
 
 
+def read_raw(of_rules: list[Rule]) -> set[str]:
+    """Scraped series that rules read more than two hours of."""
+    return {
+        name
+        for rule in of_rules
+        for name, seconds in selectors(rule.expression)
+        if seconds > 7200 and name.startswith("natobs_")
+    }
+
+
+def test_long_windows_read_recorded_series_only() -> None:
+    of_rules = rules(sorted((ROOT / "alerts").glob("natobs-*.yml")))
+    assert read_raw(of_rules) == set()
+    assert read_raw([Rule("", "count(last_over_time(natobs_build_info[1d]))", "one", 30)]) == {"natobs_build_info"}
+
+
 PAST = Past(
     [
         Need("natobs_build_info", 7200, 15, everywhere=True),
@@ -173,6 +189,16 @@ def test_the_past_has_every_sample_once_and_in_its_chunk() -> None:
     assert sum("error_budget" in series for series in seen) == 1
 
 
+def test_what_is_recorded_in_trouble_is_the_past_of_nats_in_trouble() -> None:
+    need = Need("slo:explained:active", DAY, 300, everywhere=True)
+    labels = {"__name__": need.name, "nat_cluster": "fleet-000", "nat": "nat0000"}
+    past = Past([need], [labels], 45, 1_700_000_000, 1_700_200_000)
+    file = io.StringIO()
+    for start, end, _length in past.chunks():
+        past.write(file, start, end)
+    assert set(re.findall(r'nat="(\w+)"', file.getvalue())) == {"nat0019", "nat0039"}
+
+
 def test_promtool_makes_blocks_of_the_past(tmp_path: Path) -> None:
     assert shutil.which("promtool"), "promtool is missing; `make programs` fetches it"
     written = backfill(PAST, tmp_path, tmp_path / "data")
@@ -201,9 +227,12 @@ def test_vmalert_takes_the_flavour_for_it_and_no_other(tmp_path: Path) -> None:
 
 
 def result(nats: int, seconds: float, panel: float = 0.1, **more: float) -> Result:
-    timed = Timed(Panel("natobs-fleet", "Strain", "up", instant=False), panel, 1)
+    timed = Timed(Panel("natobs-fleet", "Strain", "up", instant=False), panel, 1, cpu=panel / 2)
     made = Result(
-        nats, scraped=600, groups=[Group("one", 3, [0.01, seconds, 9.0], asked=False)], panels={"fleet": timed}
+        nats,
+        scraped=600,
+        groups=[Group("one", 3, [0.01, seconds, 9.0], asked=False, cpu=seconds / 2)],
+        panels={"fleet": timed},
     )
     for name, value in more.items():
         setattr(made, name, value)
@@ -212,10 +241,12 @@ def result(nats: int, seconds: float, panel: float = 0.1, **more: float) -> Resu
 
 def test_goals_that_are_missed_are_named_with_their_figures() -> None:
     assert missed([result(10, 0.02), result(100, 0.2), result(1000, 0.9)]) == []
-    assert missed([result(1000, 1.5)]) == ["group one: 1.50 s at 1000 NATs, the goal is 1 s"]
-    assert missed([result(1000, 0.5, panel=2)]) == ["fleet, panel Strain: 2.00 s at 1000 NATs, the goal is 1 s"]
-    assert missed([result(10, 0.1), result(100, 1.3)]) == [
-        "group one: from 0.100 s at 10 NATs to 1.300 s at 100, more than linear"
+    assert missed([result(1000, 1.5)]) == ["group one: 1.50 s at 1000 NATs (0.75 s of CPU), the goal is 1 s"]
+    assert missed([result(1000, 0.5, panel=2)]) == [
+        "fleet, panel Strain: 2.00 s at 1000 NATs (1.00 s of CPU), the goal is 1 s"
+    ]
+    assert missed([result(10, 0.2), result(100, 2.6)]) == [
+        "group one: from 0.100 s of CPU at 10 NATs to 1.300 s at 100, more than linear"
     ]
     assert missed([result(10, 0.1, scraped=701)]) == ["series: 701 for each NAT, the goal is 700"]
     assert missed([result(10, 0.1, busy=0.5)]) == [

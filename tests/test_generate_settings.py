@@ -7,6 +7,7 @@ from natobs.catalogue.promql import Rendering
 from natobs.config.fleet import AlertSettings, Fleet, ObjectiveSettings, Service
 from natobs.errors import ConfigError
 from natobs.generate import explain
+from natobs.generate.rules.overview import LIMITED, limits, strain
 from natobs.generate.settings import plan
 
 DEFAULT = plan(Fleet())
@@ -94,6 +95,15 @@ def test_an_address_that_is_not_reserved_shows_whatever_the_prober_expects() -> 
     text = alert.value.text(Rendering())
     assert text.startswith("min by")
     assert r'address!~"192\\.0\\.2\\.7"' in text
+
+
+def test_strain_is_a_share_of_the_fleets_own_thresholds() -> None:
+    settings = {"NatCpuUsage": AlertSettings(critical=0.7), "NatConntrackUsage": AlertSettings(enabled=False)}
+    made = plan(Fleet(alerts=settings))
+    assert limits(made) == {**limits(DEFAULT), "cpu": 0.7}
+    text = strain(made).query.text(Rendering())
+    assert "nat:cpu_busy:ratio / 0.7" in text
+    assert all(value.recorded.name in text for value, _ in LIMITED.values())
 
 
 def test_labels_of_the_command_line_come_before_those_of_the_file() -> None:

@@ -79,6 +79,9 @@ WINDOWS: dict[str, int] = {
 ERROR_RATIO: dict[str, Recorded] = {name: Recorded(f"slo:sli_error:ratio_rate{name}", _OF_SLO) for name in WINDOWS}
 """Share of bad events by window."""
 
+BAD_SUM: dict[str, Recorded] = {name: Recorded(f"slo:bad:sum{name}", _OF_SLO) for name in ("6h", "1d", "3d")}
+"""Bad events by window: summed up once, for the ratio and for the alerts that ask for a few of them."""
+
 EXPLAINED = Recorded("slo:explained:active", (*_OF_SLO, ACTION))
 """1 while an alert of an action fires that names why events are bad; a burning budget is then no news of its own."""
 
@@ -94,6 +97,14 @@ MAINTENANCE = Recorded("nat:maintenance:active")
 """1 while maintenance of a NAT is declared, and for a while after its end."""
 GRACE = 10 * MINUTE
 """For so long after maintenance alerts are still masked: their windows reach back into it."""
+WORST_BURN: dict[str, Recorded] = {
+    window: Recorded(f"cluster:slo_burn_rate:max{window}", (*SLO_LABELS, SLI)) for window in ("1h", "6h", "1d", "3d")
+}
+"""The fastest burn rate of a cluster, by the long windows of the tiers."""
+LEAST_BUDGET = Recorded("cluster:slo_error_budget_remaining:min", (*SLO_LABELS, SLI))
+"""What is left of the scarcest budget of a cluster."""
+STRAIN = Recorded("nat:strain:ratio")
+"""The worst value of a NAT as a share of the threshold that pages."""
 
 UP = Recorded("up", origin=Origin.TARGET)
 """Prometheus' own: whether the last scrape of a target worked."""

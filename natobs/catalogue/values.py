@@ -4,6 +4,7 @@ Knows how each follows from metrics. What is too much of it is known in
 :mod:`natobs.catalogue.objectives` and :mod:`natobs.catalogue.alerts`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from natobs.catalogue.idioms import pooled
@@ -29,6 +30,7 @@ from natobs.catalogue.promql import (
     Query,
     Recorded,
     Scope,
+    aggregate,
     call,
     count,
     highest,
@@ -41,6 +43,8 @@ from natobs.catalogue.promql import (
 )
 
 TWO, FIVE = 2 * MINUTE, 5 * MINUTE
+QUICK, STEP = 30, 5 * MINUTE
+"""How often values and alerts are computed, and steps of windows, in seconds."""
 FEW = 5
 """Packets or attempts in two minutes: with fewer, a share of them says nothing."""
 
@@ -54,14 +58,12 @@ class Value:
         query: what it is.
         scope: for whom.
         help: one sentence without a final full stop.
-        hourly: whether it is computed every hour, of that hour, because it is only read over days.
     """
 
     recorded: Recorded
     query: Query
     scope: Scope
     help: str
-    hourly: bool = False
 
     @property
     def series(self) -> Query:
@@ -73,9 +75,41 @@ def _value(name: str, query: Query, text: str, scope: Scope = Scope.NAT, extra: 
     return Value(Recorded(f"{scope.name.lower()}:{name}", extra), query, scope, text)
 
 
-_NATS = count(Scope.NAT, over("last_over_time", series(agent_metrics.BUILD, subnet=""), DAY))
-_OWN = highest(Scope.NAT, over("last_over_time", series(operations.MAINTENANCE_UNTIL), DAY))
-_SHARED = highest(Scope.CLUSTER, over("last_over_time", series(operations.CLUSTER_MAINTENANCE_UNTIL), DAY))
+def _kept(name: str, function: str, raw: Query, text: str, scope: Scope = Scope.NAT) -> Value:
+    """What was there within a step, whether or not it still is, so that a day of it is 288 samples and not 5760."""
+    recorded = Recorded(f"{scope.name.lower()}:{name}")
+    return Value(recorded, aggregate(function, scope, over("last_over_time", raw, STEP - 1)), scope, text)
+
+
+_AGENTS = series(agent_metrics.BUILD, subnet="")
+AGENT_SEEN = _kept("agent_seen:count5m", "count", _AGENTS, "Agents of the NAT that answered within five minutes")
+PROBER_SEEN = _kept(
+    "prober_seen:count5m",
+    "count",
+    series(probes.ATTEMPTS),
+    "Series of attempts that probers of the subnet exported within five minutes",
+    Scope.SUBNET,
+)
+_UNTIL, _CLUSTER_UNTIL = series(operations.MAINTENANCE_UNTIL), series(operations.CLUSTER_MAINTENANCE_UNTIL)
+DECLARED = _kept("maintenance_until:last5m", "max", _UNTIL, "End of the maintenance that was declared for the NAT")
+CLUSTER_DECLARED = _kept(
+    "maintenance_until:last5m",
+    "max",
+    _CLUSTER_UNTIL,
+    "End of the maintenance that was declared for the whole cluster",
+    Scope.CLUSTER,
+)
+
+
+def _lately(value: Value, raw: Query) -> Query:
+    """The latest of a day; what no step has kept yet is read as it was scraped."""
+    now = highest(value.scope, over("last_over_time", raw, 2 * STEP))
+    return now.either(over("last_over_time", value.series, DAY))
+
+
+_NATS = count(Scope.NAT, _AGENTS).either(over("last_over_time", AGENT_SEEN.series, DAY))
+_OWN = _lately(DECLARED, _UNTIL)
+_SHARED = _lately(CLUSTER_DECLARED, _CLUSTER_UNTIL)
 MAINTENANCE = Value(
     MAINTENANCE_SERIES,
     highest(
@@ -271,28 +305,21 @@ EGRESS = Value(
     Scope.NAT,
     "Bytes that left the NAT for the outside in an hour: as accounting counts them, else what its outside interface "
     "sent",
-    hourly=True,
 )
 
-ALL: tuple[Value, ...] = (
-    MAINTENANCE,
-    USAGE,
-    SATURATION,
-    BUSY,
-    LOAD,
-    DROPS,
-    LOST,
-    PACKETS,
-    ADDED,
-    FAILING,
-    NAT_FAILING,
-    NAMELESS,
-    NAMELESS_LATELY,
-    FORWARDED,
-    RETURNED,
-    DELIVERED,
-    ARRIVED,
-    UNANSWERED,
-    EGRESS,
-)
-"""In the order of this file; maintenance first."""
+GROUPS: Mapping[str, tuple[int, tuple[Value, ...]]] = {
+    "natobs-kept": (STEP, (AGENT_SEEN, PROBER_SEEN, DECLARED, CLUSTER_DECLARED)),
+    "natobs-values": (QUICK, (MAINTENANCE, USAGE, SATURATION, BUSY, LOAD)),
+    "natobs-packets": (QUICK, (DROPS, LOST, PACKETS)),
+    "natobs-probes": (
+        QUICK,
+        (ADDED, FAILING, NAT_FAILING, NAMELESS, NAMELESS_LATELY, FORWARDED, RETURNED, DELIVERED, ARRIVED),
+    ),
+    "natobs-flows": (QUICK, (UNANSWERED,)),
+    "natobs-hours": (HOUR, (EGRESS,)),
+}
+"""Values by the group of rules that records them, with the seconds between two evaluations. Groups run beside one
+another: a single one would take longer than a second with a thousand NATs. What is only read over hours or days is
+computed more rarely."""
+ALL = tuple(value for _, values in GROUPS.values() for value in values)
+"""In this order; what others stand on comes first."""

@@ -41,6 +41,7 @@ _HELP = {
     naming.BAD_HOUR: "bad events of an hour, taken every hour",
     naming.TOTAL_HOUR: "all events of an hour, taken every hour",
     **{recorded: f"share of bad events over {window}" for window, recorded in naming.ERROR_RATIO.items()},
+    **{recorded: f"bad events over {window}" for window, recorded in naming.BAD_SUM.items()},
     naming.EXPLAINED: "1 while an alert names why events are bad, by what becomes of that alert",
     naming.OBJECTIVE: "the target",
     naming.ERROR_BUDGET: "the share of events that may be bad",
@@ -48,6 +49,9 @@ _HELP = {
     naming.CURRENT_BURN: "how many times as fast as it lasts the budget is spent now, over 5m",
     naming.PERIOD_BURN: "the same over the period; above 1 the budget is spent",
     naming.BUDGET_REMAINING: "share of the budget that is left; below zero it is overspent",
+    **{recorded: f"fastest burn rate of a cluster over {window}" for window, recorded in naming.WORST_BURN.items()},
+    naming.LEAST_BUDGET: "what is left of the scarcest budget of a cluster",
+    naming.STRAIN: "the worst value of a NAT as a share of the threshold that pages",
     naming.SLO_INFO: "1, with the objective and its title as labels",
 }
 

@@ -56,8 +56,8 @@ QUIET: Mapping[str, str] = {
     "natobs_route_changes_total": NO_CHANGE,
     "nat:maintenance:active": NO_MAINTENANCE,
     "maintenance_until_timestamp_seconds": NO_MAINTENANCE,
-    "last_over_time(natobs_build_info": NO_DEATH,
-    "last_over_time(natobs_probe_attempts_total": NO_DEATH,
+    "last_over_time(nat:agent_seen:count5m": NO_DEATH,
+    "last_over_time(subnet:prober_seen:count5m": NO_DEATH,
     "ALERTS{": NO_ALERT,
 }
 """What is in expressions that are empty while all is well, and why."""

@@ -18,12 +18,13 @@ from natobs.catalogue.promql import (
     series,
     total,
 )
+from natobs.catalogue.values import AGENT_SEEN, PROBER_SEEN
 
 _FIVE, _FIFTEEN = 5 * MINUTE, 15 * MINUTE
 _AGENT_UP = series(UP, nat="~.+", subnet="")
 _PROBER_UP = series(UP, nat="~.+", subnet="~.+")
 _AGENTS = series(agent.BUILD, subnet="")
-_VANISHED = count(Scope.SUBNET, over("last_over_time", series(probes.ATTEMPTS), DAY)).unless(
+_VANISHED = over("last_over_time", PROBER_SEEN.series, DAY).unless(
     count(Scope.SUBNET, series(probes.ATTEMPTS)), Scope.SUBNET
 )
 """Probers of the last day that Prometheus does not scrape any more."""
@@ -72,7 +73,7 @@ ALERTS = (
         "NatAgentAbsent",
         "",
         Scope.NAT,
-        count(Scope.NAT, over("last_over_time", _AGENTS, DAY)).unless(count(Scope.NAT, _AGENTS), Scope.NAT),
+        over("last_over_time", AGENT_SEEN.series, DAY).unless(count(Scope.NAT, _AGENTS), Scope.NAT),
         ">",
         (ticket(0, _FIFTEEN),),
         "A NAT that was watched has vanished.",

@@ -6,7 +6,7 @@ _TAP = "packet socket with SO_TIMESTAMPNS, one for all devices"
 
 DIRECTION = Label("direction", "out for requests, back for answers", domain=("out", "back"))
 POINTS = ("inside_in", "outside_out", "outside_in", "inside_out")
-_DECADE = (1, 1.5, 2, 3, 5, 7)
+_DECADE = (1, 2, 5)
 
 RESIDENCE = Metric(
     "natobs_nat_residence_seconds",
@@ -17,8 +17,8 @@ RESIDENCE = Metric(
     unit="seconds",
     labels=(DIRECTION,),
     buckets=(
-        *(digits / 10**6 for digits in _DECADE if digits >= 5),  # 5 us: no machine forwards faster
-        *(digits / 10**exponent for exponent in (5, 4, 3, 2, 1) for digits in _DECADE),
+        5 / 10**6,  # no machine forwards faster
+        *(digits / 10**exponent for exponent in (5, 4, 3, 2, 1) for digits in _DECADE),  # 10 and 20 ms are thresholds
         1.0,
     ),
     start=Start.PROCESS,

@@ -4,13 +4,12 @@ from natobs.catalogue import naming
 from natobs.catalogue.metrics import operations
 from natobs.catalogue.naming import DAY, FIRING
 from natobs.catalogue.promql import Query, Scope, Span, aggregate, count, highest, increase, lowest, over, series, total
-from natobs.catalogue.values import ADDED, BUSY, LOAD, SATURATION, USAGE
+from natobs.catalogue.values import ADDED, BUSY, LOAD, QUICK, SATURATION, USAGE
 from natobs.generate.dashboards import cost
 from natobs.generate.dashboards.frame import Board
 from natobs.generate.dashboards.layout import Row, Tile
 from natobs.generate.dashboards.panels import BLUE, GREEN, ORANGE, RED, YELLOW, About, Column, Line, Maker
-from natobs.generate.dashboards.watched import burns
-from natobs.generate.rules.recording import QUICK
+from natobs.generate.dashboards.watched import worst_burns
 from natobs.generate.settings import Plan
 
 _BUDGET_LEFT = ((0.0, ORANGE), (0.25, YELLOW), (0.5, GREEN))
@@ -30,7 +29,7 @@ def board(plan: Plan, make: Maker) -> Board:
             Row("Availability and incidents", _incidents(make)),
             Row("Volume and cost", _cost(plan, make)),
             Row("Headroom", _headroom(make)),
-            Row("How fast budgets are spent", burns(plan.objectives, make), collapsed=True),
+            Row("How fast budgets are spent", worst_burns(plan.objectives, make), collapsed=True),
         ),
         refresh="5m",
     )
@@ -42,7 +41,7 @@ def _good(window: str, identity: str) -> Query:
 
 
 def _promises(plan: Plan, make: Maker) -> tuple[Tile, ...]:
-    left = lowest(_NAMES, series(naming.BUDGET_REMAINING))
+    left = lowest(_NAMES, series(naming.LEAST_BUDGET))
     promise = next((one.target for one in plan.objectives if one.id == "nat-outbound-success"), 0.999)
     return (
         make.stat(

@@ -1,28 +1,21 @@
 """The fleet dashboard: all clusters and NATs at a glance, worst first."""
 
-from natobs.catalogue import alerts, naming
-from natobs.catalogue.idioms import pooled
+from natobs.catalogue import naming
+from natobs.catalogue.idioms import most
 from natobs.catalogue.metrics import host, network
 from natobs.catalogue.naming import FIRING, UP
 from natobs.catalogue.objectives import TIERS
-from natobs.catalogue.promql import Query, Scope, Span, aggregate, count, highest, lowest, rate, series, total
-from natobs.catalogue.values import ADDED, BUSY, LOAD, LOST, MAINTENANCE, NAT_FAILING, PACKETS, SATURATION, USAGE, Value
+from natobs.catalogue.promql import Scope, Span, aggregate, count, highest, lowest, rate, series, total
+from natobs.catalogue.values import ADDED, BUSY, LOAD, LOST, MAINTENANCE, NAT_FAILING, PACKETS, SATURATION, USAGE
 from natobs.generate.dashboards import parts
 from natobs.generate.dashboards.frame import Board
 from natobs.generate.dashboards.layout import Row, Tile
 from natobs.generate.dashboards.panels import BLUE, GREEN, ORANGE, RED, YELLOW, About, Column, Level, Line, Maker
 from natobs.generate.settings import Plan
 
-_LIMITED: dict[str, tuple[Value, str]] = {
-    "cpu": (BUSY, "NatCpuUsage"),
-    "table": (USAGE, "NatConntrackUsage"),
-    "ports": (SATURATION, "NatPortSaturation"),
-    "links": (LOAD, "NatThroughputNearLimit"),
-    "latency": (ADDED, "NatAddedLatency"),
-    "probes": (NAT_FAILING, "NatProbeFailing"),
-}
-"""Values, and the alert whose page is the limit of each."""
 _BURNING: tuple[Level, ...] = ((1, YELLOW), (4, ORANGE), (TIERS[0].factor, RED))
+_SHOWN = 10
+"""Curves of the worst: of a thousand nobody sees one."""
 _PAGING = series(FIRING, alertstate="firing", natobs_action="page")
 
 
@@ -34,19 +27,9 @@ def board(plan: Plan, make: Maker) -> Board:
         "1h",
         (
             Row("Clusters", (_clusters(make), parts.firing(make, (12, 9)))),
-            Row("NATs", (_nats(plan, make),)),
-            Row("Over time", _over_time(plan, make)),
+            Row("NATs", (_nats(make),)),
+            Row("Over time", _over_time(make)),
         ),
-    )
-
-
-def _strain(plan: Plan) -> Query:
-    """How close a NAT is to a page: its worst value as a share of the threshold."""
-    current = {alert.name: alert for alert in (*alerts.ALL, *plan.alerts)}
-    return pooled(
-        Scope.NAT,
-        "max",
-        **{name: value.series / current[alert].levels[-1].threshold for name, (value, alert) in _LIMITED.items()},
     )
 
 
@@ -76,7 +59,7 @@ def _clusters(make: Maker) -> Tile:
     )
 
 
-def _nats(plan: Plan, make: Maker) -> Tile:
+def _nats(make: Maker) -> Tile:
     scope = Scope.NAT
     warm: tuple[Level, ...] = ((0.6, YELLOW), (0.8, ORANGE), (0.9, RED))
     return make.table(
@@ -87,7 +70,9 @@ def _nats(plan: Plan, make: Maker) -> Tile:
             shows=tuple(f"M{number}" for number in range(1, 9)),
             size=(24, 12),
         ),
-        Column(Line(_strain(plan), "Strain"), "percentunit", ((0.7, YELLOW), (0.9, ORANGE), (1.0, RED)), gauge=1),
+        Column(
+            Line(series(naming.STRAIN), "Strain"), "percentunit", ((0.7, YELLOW), (0.9, ORANGE), (1.0, RED)), gauge=1
+        ),
         Column(Line(count(scope, _PAGING), "Pages"), "short", ((1, RED),)),
         Column(Line(highest(scope, series(UP, subnet="")), "Answers"), "bool_yes_no", ((1, GREEN),), RED),
         Column(Line(NAT_FAILING.series, "Probes fail"), "percentunit", ((0.01, ORANGE), (0.5, RED))),
@@ -109,18 +94,19 @@ def _nats(plan: Plan, make: Maker) -> Tile:
     )
 
 
-def _over_time(plan: Plan, make: Maker) -> tuple[Tile, ...]:
+def _over_time(make: Maker) -> tuple[Tile, ...]:
     return (
         make.graph(
             About(
                 "Strain",
-                "How close each NAT is to a page, the worst of its values as a share of the threshold.",
+                "How close NATs are to a page, the worst of their values as a share of the threshold; at each moment "
+                "the ten that are closest.",
                 unit="percentunit",
                 shows=("M2", "M3", "M4", "M7", "M8"),
                 size=(12, 9),
                 levels=((1.0, RED),),
             ),
-            Line(_strain(plan), parts.NAT),
+            Line(most(_SHOWN, series(naming.STRAIN)), parts.NAT),
         ),
         make.graph(
             About(

@@ -4,14 +4,17 @@ Knows how a comparison becomes colours. Whoever comes from an alert finds its
 curve here, computed as the alert computes it, over the alert's window.
 """
 
+from collections.abc import Mapping
+
 from natobs.catalogue import alerts as catalogue
 from natobs.catalogue import naming
 from natobs.catalogue.alerting import Alert, Unit
 from natobs.catalogue.naming import Action, Severity
 from natobs.catalogue.objectives import TIERS, Objective, Tier
-from natobs.catalogue.promql import Query, series
+from natobs.catalogue.promql import Query, highest, series
 from natobs.generate.dashboards.layout import Row, Tile
 from natobs.generate.dashboards.panels import BLUE, GREEN, ORANGE, RED, YELLOW, About, Level, Line, Maker
+from natobs.generate.rules.overview import burn
 from natobs.generate.settings import Plan
 
 _COLORS = {Severity.CRITICAL: RED, Severity.WARNING: ORANGE, Severity.INFO: BLUE}
@@ -72,7 +75,6 @@ TITLES = {
 }
 """What the value of an alert is, where the alert's name says what is wrong with it."""
 _TIERS = {Action.PAGE: RED, Action.FREEZE: ORANGE, Action.TICKET: YELLOW}
-_LONG = tuple(dict.fromkeys(tier.long for tier in TIERS))
 _CAPITALS = {"cpu": "CPU", "nic": "NIC", "mtu": "MTU", "dns": "DNS"}
 _JUST = 1e-6
 """Grafana colours from a threshold on; "above 0" begins a little above it."""
@@ -164,10 +166,22 @@ def _consequences(alert: Alert) -> str:
 
 def burns(objectives: tuple[Objective, ...], make: Maker) -> tuple[Tile, ...]:
     """How fast the budgets of objectives are spent, over the long windows of the alerts on it."""
+    ids = "|".join(one.id.replace(".", "\\\\.") for one in objectives)
+    rates = {window: burn(series(naming.ERROR_RATIO[window], sloth_id=f"~{ids}")) for window in naming.WORST_BURN}
+    return _burns(objectives, make, rates, "{{sloth_slo}} {{nat_cluster}} {{nat}} {{subnet}} {{target}}{{destination}}")
+
+
+def worst_burns(objectives: tuple[Objective, ...], make: Maker) -> tuple[Tile, ...]:
+    """The same of the NAT or subnet where each is spent fastest, which takes a fleet of a thousand no longer."""
+    rates = {window: highest(("sloth_slo",), series(recorded)) for window, recorded in naming.WORST_BURN.items()}
+    return _burns(objectives, make, rates, "{{sloth_slo}}")
+
+
+def _burns(objectives: tuple[Objective, ...], make: Maker, rates: Mapping[str, Query], legend: str) -> tuple[Tile, ...]:
     if not objectives:
         return ()
     shown = tuple(dict.fromkeys(name for one in objectives for name in (one.sli, one.alert)))
-    windows = {window: sorted(_level(tier) for tier in TIERS if tier.long == window) for window in _LONG}
+    levels = {window: sorted(_level(tier) for tier in TIERS if tier.long == window) for window in rates}
     return tuple(
         make.graph(
             About(
@@ -176,22 +190,13 @@ def burns(objectives: tuple[Objective, ...], make: Maker) -> tuple[Tile, ...]:
                 "the alerts on it; each also asks for a shorter window and a few bad events.",
                 shows=shown,
                 size=(6, 8),
-                levels=tuple(levels),
+                levels=tuple(levels[window]),
             ),
-            Line(
-                _burn(window, objectives), "{{sloth_slo}} {{nat_cluster}} {{nat}} {{subnet}} {{target}}{{destination}}"
-            ),
+            Line(rate, legend),
         )
-        for window, levels in windows.items()
+        for window, rate in rates.items()
     )
 
 
 def _level(tier: Tier) -> Level:
     return tier.factor, _TIERS[tier.action]
-
-
-def _burn(window: str, objectives: tuple[Objective, ...]) -> Query:
-    """Burn rates of objectives over a window."""
-    ids = "|".join(one.id.replace(".", "\\\\.") for one in objectives)
-    ratio = series(naming.ERROR_RATIO[window], sloth_id=f"~{ids}")
-    return ratio.by_one("/", series(naming.ERROR_BUDGET), naming.SLO_LABELS)

@@ -6,7 +6,7 @@ from natobs.catalogue import alerts as catalogue
 from natobs.catalogue import naming
 from natobs.catalogue.objectives import TIERS
 from natobs.generate import scenarios
-from natobs.generate.proofs import budgets, burning, explained, operational, recorded
+from natobs.generate.proofs import budgets, burning, explained, operational, overview, recorded
 from natobs.generate.rules import alerting, recording
 from natobs.generate.rules.model import Alerting, to_yaml
 from natobs.generate.settings import Plan
@@ -24,7 +24,7 @@ def files(plan: Plan) -> Mapping[str, str]:
         "burn": _burning(plan),
         "budget": _by_step(budgets.tests(plan.objectives, plan.rendering)),
         "explained": _by_step(explained.tests(plan.objectives, plan.alerts, plan.rendering)),
-        "values": _by_step(recorded.tests(plan.rendering)),
+        "values": _by_step((*recorded.tests(plan.rendering), *overview.tests(plan))),
     }
     made: dict[str, str] = {}
     for subject, by_step in parts.items():

@@ -14,9 +14,8 @@ from natobs.catalogue.alerting import Alert, Level, Unit
 from natobs.catalogue.naming import ERROR_RATIO, MINUTE, WINDOWS, Action
 from natobs.catalogue.objectives import LEAST_FAILURES, Objective, Tier
 from natobs.catalogue.promql import Query, Scope, highest, over, series
-from natobs.catalogue.values import MAINTENANCE
+from natobs.catalogue.values import MAINTENANCE, QUICK
 from natobs.generate.rules.model import Alerting, Group
-from natobs.generate.rules.recording import QUICK
 from natobs.generate.settings import Plan
 
 _SURELY = LEAST_FAILURES - 0.5
@@ -139,12 +138,9 @@ def _burns(objective: Objective, tier: Tier) -> Query:
 
 def _enough(objective: Objective, tier: Tier) -> Query:
     """At least so many bad events that no single lost probe pages."""
-    hours = tier.long.endswith("d") and WINDOWS[tier.long] > WINDOWS["1d"]
-    steps = series(naming.BAD_HOUR if hours else naming.BAD_STEP, sloth_id=objective.id)
-    summed = over("sum_over_time", steps, WINDOWS[tier.long]) > _SURELY
-    if tier.long != "1h":
-        return summed
+    if tier.long in naming.BAD_SUM:
+        return series(naming.BAD_SUM[tier.long], sloth_id=objective.id) > _SURELY
     # The steps of an hour lag five minutes behind; a burst shows in the counts at once.
-    return (over("max_over_time", series(naming.BAD, sloth_id=objective.id), WINDOWS[tier.long]) > _SURELY).either(
-        summed
-    )
+    counts, steps = (series(recorded, sloth_id=objective.id) for recorded in (naming.BAD, naming.BAD_STEP))
+    lately = over("max_over_time", counts, WINDOWS[tier.long]) > _SURELY
+    return lately.either(over("sum_over_time", steps, WINDOWS[tier.long]) > _SURELY)

@@ -15,12 +15,11 @@ from natobs.catalogue.alerting import Alert
 from natobs.catalogue.naming import ERROR_RATIO, HOUR, MINUTE, WINDOWS, Action
 from natobs.catalogue.objectives import PERIOD_DAYS, Objective
 from natobs.catalogue.promql import Query, Recorded, Scope, call, over, series
-from natobs.catalogue.values import MAINTENANCE
+from natobs.catalogue.values import GROUPS, MAINTENANCE, QUICK, STEP
 from natobs.generate.rules.model import Group, Recording
+from natobs.generate.rules.overview import burn, strain, worst
 from natobs.generate.settings import Plan
 
-QUICK, STEP = 30, 5 * MINUTE
-"""How often values and alerts are computed, and steps of windows, in seconds."""
 _WINDOWS = STEP // 2
 """How often long windows are summed up. Prometheus looks back five minutes: of a series that is written every five, an
 alert would see nothing whenever the next value is a moment late, and begin to wait anew."""
@@ -38,14 +37,20 @@ _BY_COUNTS: dict[str, tuple[Recorded, Recorded]] = {
 
 def groups(plan: Plan) -> Iterator[Group]:
     """All recording rules."""
-    for name, interval, hourly in (("natobs-values", QUICK, False), ("natobs-hours", HOUR, True)):
-        chosen = (value for value in plan.values if value.hourly is hourly)
+    current = {value.recorded: value for value in plan.values}
+    for name, (interval, rows) in GROUPS.items():
+        chosen = (current[row.recorded] for row in rows)
         yield Group(name, interval, tuple(Recording(value.recorded.name, value.query) for value in chosen))
+    yield Group("natobs-strain", QUICK, (strain(plan),))
     yield Group("natobs-slo-meta", MINUTE, tuple(_constants(plan.objectives)))
     yield Group("natobs-slo-counts", MINUTE, (*_counts(plan.objectives), *_ratios("5m", "30m", "1h"), _current()))
     yield Group("natobs-slo-steps", STEP, tuple(_steps()))
-    yield Group("natobs-slo-windows", _WINDOWS, (*_ratios("2h", "6h", "1d", "3d", "30d"), *_period()))
+    yield Group("natobs-slo-windows", _WINDOWS, tuple(_ratios("2h", "6h")))
+    yield Group("natobs-slo-day", _WINDOWS, tuple(_ratios("1d")))
+    yield Group("natobs-slo-days", _WINDOWS, tuple(_ratios("3d")))
+    yield Group("natobs-slo-month", _WINDOWS, (*_ratios("30d"), *_period()))
     yield Group("natobs-slo-hours", HOUR, tuple(_hours()))
+    yield Group("natobs-slo-worst", _WINDOWS, tuple(worst()))
     yield Group("natobs-slo-explained", QUICK, tuple(_explanations(plan)))
 
 
@@ -96,20 +101,18 @@ def _ratios(*windows: str) -> Iterator[Recording]:
         bad, every = (series(recorded) for recorded in _BY_COUNTS[window])
         if window != "5m":
             bad, every = (over("sum_over_time", counts, WINDOWS[window]) for counts in (bad, every))
+        if window in naming.BAD_SUM:
+            yield Recording(naming.BAD_SUM[window].name, bad)
+            bad = series(naming.BAD_SUM[window])
         yield Recording(ERROR_RATIO[window].name, bad / (every > 0), {"sloth_window": window})
 
 
-def _burn(ratio: Query) -> Query:
-    """How many times as fast as the budget allows."""
-    return ratio.by_one("/", series(naming.ERROR_BUDGET), naming.SLO_LABELS)
-
-
 def _current() -> Recording:
-    return Recording(naming.CURRENT_BURN.name, _burn(series(ERROR_RATIO["5m"])))
+    return Recording(naming.CURRENT_BURN.name, burn(series(ERROR_RATIO["5m"])))
 
 
 def _period() -> Iterator[Recording]:
-    yield Recording(naming.PERIOD_BURN.name, _burn(series(ERROR_RATIO["30d"])))
+    yield Recording(naming.PERIOD_BURN.name, burn(series(ERROR_RATIO["30d"])))
     yield Recording(naming.BUDGET_REMAINING.name, Query("1") - series(naming.PERIOD_BURN))
 
 
