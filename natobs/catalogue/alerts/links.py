@@ -1,7 +1,7 @@
 """Alerts on interfaces, drops and throughput: M4, M5, and the failure mode F3."""
 
 from natobs.catalogue.alerting import Alert, page, ticket
-from natobs.catalogue.alerts.symptoms import BURNS, SYMPTOMS
+from natobs.catalogue.alerts.symptoms import SYMPTOMS
 from natobs.catalogue.idioms import pooled
 from natobs.catalogue.metrics import firewall, network, nic, routing
 from natobs.catalogue.naming import MINUTE
@@ -18,6 +18,8 @@ _ERRORS = pooled(
     transmit=increase(series(network.TRANSMIT_ERRORS), _FIVE),
 )
 _ROLE = highest(Scope.NAT, series(routing.DEVICE_ROLE), *_DEVICE)
+_FLAPS = 3
+"""Changes of a carrier in ten minutes: an interface that goes down and comes back twice has four."""
 
 ALERTS = (
     Alert(
@@ -49,14 +51,14 @@ ALERTS = (
         "NatCarrierFlapping",
         "M5",
         Scope.NAT,
-        total(Scope.NAT, increase(series(network.CARRIER_CHANGES), _TEN), "device"),
+        total(Scope.NAT, increase(series(network.CARRIER_CHANGES), _TEN), "device").both(_ROLE, _BY_DEVICE),
         ">",
-        (ticket(3, 0),),
+        (ticket(_FLAPS, 0), page(7, 0)),
         "An interface of the NAT loses its carrier again and again.",
         "The carrier of {device} of {nat} changed {value} times in 10 minutes.",
         fault="F3",
         extra=_DEVICE,
-        silences=("NatRouteChanged", "NatNicErrors", *BURNS),
+        silences=("NatRouteChanged", "NatNicErrors", "NatPacketDrops", "NatPacketDropsBurn", *SYMPTOMS),
     ),
     Alert(
         "NatNicErrors",
@@ -83,7 +85,10 @@ ALERTS = (
         "Interfaces and queues of {nat} drop {value} of its packets.",
         unit="ratio",
         fault="F3",
-        where=LOST.series > 10,
+        # what an interface without a carrier drops is told by its carrier
+        where=(LOST.series > 10).unless(
+            total(Scope.NAT, increase(series(network.CARRIER_CHANGES), _TEN)) > _FLAPS, Scope.NAT
+        ),
         silences=(
             "NatPacketDropsBurn",
             "NatReturnBlocked",

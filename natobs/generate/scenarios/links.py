@@ -64,7 +64,12 @@ SCENARIOS = (
             "a carrier": lambda value: (
                 burst(network.CARRIER_CHANGES, value, device="eth21"),
                 burst(network.CARRIER_CHANGES, 2, device="eth22"),
+                level(routing.DEVICE_ROLE, 1, device="eth21", role="outside"),
+                level(routing.DEVICE_ROLE, 1, device="eth22", role="inside"),
             )
+        },
+        guards={
+            "a link of neither side": lambda value: (burst(network.CARRIER_CHANGES, value, device="eth21"),),
         },
         shows={"device": "eth21"},
         reach=_TEN,
@@ -82,12 +87,20 @@ SCENARIOS = (
             "sent": _share(network.TRANSMIT_DROPS, 10_100),
             "missed": _share(network.RECEIVE_MISSED),
             "queue": _share(network.QDISC_DROPS, qdisc="fq_codel"),
+            "the carrier came and went": lambda value: (
+                *_share(network.RECEIVE_DROPS)(value),
+                burst(network.CARRIER_CHANGES, 3 if value else 0, device="eth21"),
+            ),
         },
         guards={
             "ten packets": lambda value: (
                 events(network.RECEIVE_DROPS, 10 if value else 0, _FIVE, device="eth21"),
                 *_packets(200, 210),
-            )
+            ),
+            "the carrier flaps": lambda value: (
+                *_share(network.RECEIVE_DROPS)(value),
+                events(network.CARRIER_CHANGES, 100 if value else 0, _TEN, device="eth21"),
+            ),
         },
     ),
     Scenario(

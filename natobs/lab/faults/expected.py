@@ -36,7 +36,7 @@ EXPECTED: dict[str, tuple[Expectation, ...]] = {
     "cpu-forwarding": (_page("NatCpuUsage"),),
     "cpu-neighbour": (_page("NatCpuUsage"),),
     "nic-drops": (_page("NatPacketDrops"),),
-    "carrier-flap": (_ticket("NatCarrierFlapping", device="eth0"),),
+    "carrier-flap": (_page("NatCarrierFlapping", device="eth0"),),
     "nic-errors": (_ticket("NatNicErrors"),),
     "no-default-route": (_page("NatDefaultRouteMissing"),),
     "subnet-route-missing": (_page("NatSubnetRouteMissing", subnet="private1"),),
