@@ -20,6 +20,7 @@ from natobs.generate.scenarios.model import Clock, Signal, burst, events, growin
 from natobs.generate.settings import Plan, plan
 from tests.conftest import Figure
 from tests.mutation.corpus import load
+from tests.mutation.plain import complaint
 from tests.mutation.run import unnoticed
 from tests.promtool import ROOT, promtool
 
@@ -43,7 +44,7 @@ def test_every_alert_of_the_catalogue_has_a_scenario() -> None:
 def test_every_committed_rule_is_proven_by_a_committed_test(tmp_path: Path, figure: Figure) -> None:
     corpus = load(ROOT / "alerts")
     assert unnoticed(corpus) == []
-    assert corpus.failures(corpus.tests, tmp_path) == ""
+    assert complaint(corpus, corpus.tests, tmp_path) == ""
     alerts = sum("alert" in rule.body for rule in corpus.rules)
     kinds = ("alert_rule_test", "promql_expr_test")
     asked = sum(len(test.body.get(kind, ())) for test in corpus.tests for kind in kinds)
@@ -60,22 +61,22 @@ def test_a_file_of_tests_can_be_run_as_it_is(name: str) -> None:
 
 def test_a_laboratory_has_the_same_alerts_sixty_times_as_fast(tmp_path: Path) -> None:
     corpus = load(written(plan(Fleet(), scale=60), tmp_path))
-    assert corpus.failures(corpus.tests, tmp_path) == ""
+    assert complaint(corpus, corpus.tests, tmp_path) == ""
 
 
 def test_a_threshold_of_the_fleet_is_what_is_tested(tmp_path: Path) -> None:
     lower = Fleet(alerts={"NatSoftirqSaturated": AlertSettings(warning=0.8)})
     folder = written(plan(lower), tmp_path)
     changed = [test for test in load(folder).tests if "NatSoftirqSaturated" in test.names]
-    assert load(folder).failures(changed, tmp_path) == ""
-    assert "NatSoftirqSaturated" in load(ROOT / "alerts").failures(changed, tmp_path)
+    assert complaint(load(folder), changed, tmp_path) == ""
+    assert "NatSoftirqSaturated" in complaint(load(ROOT / "alerts"), changed, tmp_path)
 
 
 def test_a_service_of_the_fleet_has_tests_of_its_own(tmp_path: Path) -> None:
     corpus = load(written(plan(Fleet(services=(Service(name="payments", target=0.99),))), tmp_path))
     mine = [test for test in corpus.tests if test.body["name"] == "nat-service-payments"]
     assert len(mine) == 2
-    assert corpus.failures(mine, tmp_path) == ""
+    assert complaint(corpus, mine, tmp_path) == ""
 
 
 def test_series_carry_on_where_they_were() -> None:

@@ -4,23 +4,31 @@ Knows the two formats of file and names in expressions. Knows no alert by name.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-from tests.promtool import promtool
 
 _FROM_NOTHING = {"vector", "absent"}
 """Functions that make series of none."""
 Document = dict[str, Any]
 _TIMES = re.compile(r"(\d+)(ms|[smhd])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_MASK = re.compile(r"\bunless on \([\w, ]+\)\s+[\w:]+\s*$")
 _WORD = re.compile(r"[a-zA-Z_:][\w:]*")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_EXPECTATIONS = (("alert_rule_test", "alertname", "exp_alerts"), ("promql_expr_test", "expr", "exp_samples"))
+"""The two kinds, where each says what it is of, and where it says what."""
 _ALERT = re.compile(r'alertname="(\w+)"')
 _OBJECTIVE = re.compile(r'sloth_id="([\w-]+)"')
+
+
+def whole(names: frozenset[str]) -> str:
+    """An expression for each of these names, where it is all of a name."""
+    return rf"(?<![\w:])(?:{'|'.join(sorted(names))})(?![\w:])"
 
 
 def seconds(time: str) -> float:
@@ -28,7 +36,7 @@ def seconds(time: str) -> float:
     return sum(int(number) * _SECONDS[unit] for number, unit in _TIMES.findall(time))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One rule.
 
@@ -50,17 +58,36 @@ class Rule:
     @property
     def objective(self) -> str:
         """Whose series it records or, in an alert, reads; empty where that is not one objective."""
-        of = self.body["labels"].get("sloth_id") if self.body.get("labels") else None
         found = set(_OBJECTIVE.findall(self.body["expr"]))
-        return str(of or (found.pop() if len(found) == 1 else ""))
+        return str(self.labels.get("sloth_id") or (found.pop() if len(found) == 1 else ""))
+
+    def made(self, expected: Document) -> bool:
+        """Whether what a test expects has the labels of this rule."""
+        text = expected.get("labels", "")
+        labels = expected["exp_labels"] if "exp_labels" in expected else dict(_LABEL.findall(text))
+        return self.labels.items() <= labels.items()
+
+    def apart(self, other: "Rule") -> bool:
+        """Whether a label tells what one makes from what the other one makes."""
+        return any(other.labels.get(key, value) != value for key, value in self.labels.items())
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """That it puts on what it makes."""
+        return self.body.get("labels") or {}
+
+    @cached_property
     def reads(self) -> frozenset[str]:
         """All names in its expression."""
         return frozenset(_WORD.findall(self.body["expr"]))
 
+    @cached_property
+    def made_of(self) -> frozenset[str]:
+        """The same without what only masks: of that alone there comes no series."""
+        return frozenset(_WORD.findall(_MASK.sub("", self.body["expr"])))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, eq=False)
 class Test:
     """One test of a file.
 
@@ -79,23 +106,45 @@ class Test:
         """What it asks."""
         return tuple(one["expr"] for one in self.body.get("promql_expr_test", ()))
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """Alerts and series that it asks for."""
         alerts = {one["alertname"] for one in self.body.get("alert_rule_test", ())}
         return frozenset(alerts.union(*(_WORD.findall(query) + _ALERT.findall(query) for query in self.queries)))
 
-    @property
+    @cached_property
     def feeds(self) -> frozenset[str]:
         """Series that it feeds."""
         return frozenset(one["series"].partition("{")[0] for one in self.body["input_series"])
 
-    @property
+    @cached_property
     def cost(self) -> float:
         """Roughly how long it takes: evaluations, and series in each."""
         asked = (*self.body.get("alert_rule_test", ()), *self.body.get("promql_expr_test", ()))
         last = max((seconds(one["eval_time"]) for one in asked), default=0.0)
         return last / seconds(self.interval) * (10 + len(self.body["input_series"]))
+
+    def only(self, names: frozenset[str], own: Rule | None = None) -> "Test":
+        """The same with no more expectations than those that name one of these.
+
+        Args:
+            names: of alerts and series.
+            own: and of these only what this rule makes, as its labels tell.
+        """
+        words = re.compile(whole(names))
+        body = dict(self.body)
+        for key, what, told in _EXPECTATIONS:
+            asked = [one for one in body.get(key, ()) if words.search(one[what])]
+            if own:
+                asked = [{**one, told: [each for each in one[told] if own.made(each)]} for one in asked]
+            body[key] = asked
+        return replace(self, body=body)
+
+    def dearness(self, rule: Rule) -> float:
+        """The cost of each thing that it says of a rule; without end when it says only what must not be."""
+        own = self.only(frozenset({rule.name}), rule).body
+        said = sum(len(one[told]) for key, _, told in _EXPECTATIONS for one in own[key])
+        return self.cost / said if said else float("inf")
 
     def concerns(self, rule: Rule) -> bool:
         """Whether it asks for what this very rule makes."""
@@ -103,7 +152,7 @@ class Test:
         return rule.name in self.names and (not rule.objective or not objectives or rule.objective in objectives)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Corpus:
     """All rules in the order in which they are evaluated, and all tests."""
 
@@ -118,45 +167,29 @@ class Corpus:
             asked = set().union(*(rule.reads for rule in self.rules if rule.name in asked)) - wanted
         reached, grown = set(test.feeds), True
         while grown:
-            found = {rule.name for rule in self.rules if rule.reads & (reached | _FROM_NOTHING)}
+            found = {rule.name for rule in self.rules if rule.made_of & (reached | _FROM_NOTHING)}
             grown = not found <= reached
             reached |= found
-        return [rule for rule in self.rules if rule.name in wanted and rule.reads & (reached | _FROM_NOTHING)]
+        return [rule for rule in self.rules if rule.name in wanted and rule.made_of & (reached | _FROM_NOTHING)]
 
     def concerned(self, rule: Rule, most: int) -> list[Test]:
         """The tests that must notice when a rule is wrong: all that ask for it, then some of what reads it."""
-        found = sorted((test for test in self.tests if test.concerns(rule)), key=lambda test: test.cost)
+        found = sorted(
+            (test for test in self.tests if self._shows(test, rule, rule)), key=lambda one: one.dearness(rule)
+        )
         asking = len(found)
         reading, seen = {rule.name}, {rule.name}
         while reading and len(found) < most:
             readers = [one for one in self.rules if one.reads & reading and one.name not in seen]
-            found += [test for one in readers for test in self.tests if test.concerns(one) and test not in found]
+            more = {id(test): test for one in readers for test in self.tests if self._shows(test, one, rule)}
+            found += sorted((test for test in more.values() if test not in found), key=lambda test: test.cost)
             reading = {one.name for one in readers}
             seen |= reading
         return found[: max(most, asking)]
 
-    def failures(self, tests: Sequence[Test], folder: Path, instead: Rule | None = None) -> str:
-        """Run tests with no more rules than they need; gives what promtool said when one failed.
-
-        Args:
-            tests: to run.
-            folder: for the files; an empty one.
-            instead: takes the place of the rule that it was made of.
-        """
-        for number, test in enumerate(tests):
-            rules = [instead if instead and instead.place == one.place else one for one in self.needed(test)]
-            groups: dict[str, list[Document]] = {}
-            for rule in rules:
-                groups.setdefault(rule.group, []).append(rule.body)
-            written = {"groups": [{"name": name, "rules": bodies} for name, bodies in groups.items()]}
-            asked = {"evaluation_interval": test.interval, "group_eval_order": list(groups), "tests": [test.body]}
-            (folder / "rules.yml").write_text(_dump(written))
-            file = folder / f"test-{number}.yml"
-            file.write_text(_dump({"rule_files": ["rules.yml"], **asked}))
-            status, output = promtool("test", "rules", file)
-            if status:
-                return f"{test.file}: {test.body['name']}: {output}"
-        return ""
+    def _shows(self, test: Test, asked: Rule, rule: Rule) -> bool:
+        """Whether a test asks for the one, and the other is computed in it."""
+        return test.concerns(asked) and any(one.place == rule.place for one in self.needed(test))
 
 
 def load(folder: Path) -> Corpus:
@@ -175,7 +208,3 @@ def load(folder: Path) -> Corpus:
 def _read(path: Path) -> Document:
     document: Document = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
     return document
-
-
-def _dump(value: object) -> str:
-    return str(yaml.dump(value, Dumper=yaml.CSafeDumper, sort_keys=False))

@@ -21,6 +21,8 @@ _ARITHMETIC = re.compile(r"(?m)^\s*(?P<operator>[-+*/])(?=\s)|\s(?P<inner>[-+*/]
 _STRICTER = {">": ">=", ">=": ">", "<": "<=", "<=": "<", "==": "!=", "!=": "=="}
 _TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": ">", "!=": ">"}
 _OTHER = {"+": "-", "-": "+", "*": "/", "/": "*"}
+_SHOWN = 60
+"""Of what stands before a change, so many characters."""
 _LONG = 10
 """Whole numbers below it are counted up and down by one."""
 
@@ -32,11 +34,13 @@ class Mutant(NamedTuple):
         kind: what was changed.
         rule: with the change.
         change: the change, for a person.
+        behind: what stands before it, for one who looks for the place.
     """
 
     kind: str
     rule: Rule
     change: str
+    behind: str = ""
 
 
 def mutants(rule: Rule) -> Iterator[Mutant]:
@@ -44,13 +48,19 @@ def mutants(rule: Rule) -> Iterator[Mutant]:
     text = rule.body["expr"]
     for kind, make in _EXPRESSIONS.items():
         for changed, change in make(text):
-            yield Mutant(kind, _with(rule, expr=changed), change)
+            yield Mutant(kind, _with(rule, expr=changed), change, _common(text, changed)[-_SHOWN:])
     if "alert" in rule.body:
         yield from _waits(rule)
     for label, value in rule.body.get("labels", {}).items():
         rest = {key: other for key, other in rule.body["labels"].items() if key != label}
         yield Mutant("label", _with(rule, labels=rest), f"without {label}")
         yield Mutant("label", _with(rule, labels={**rest, label: f"{value}x"}), f"{label}: {value}x")
+
+
+def _common(one: str, other: str) -> str:
+    """With what both begin, in a line."""
+    differs = (place for place, (left, right) in enumerate(zip(one, other, strict=False)) if left != right)
+    return " ".join(one[: next(differs, len(one))].split())
 
 
 def _with(rule: Rule, **changes: object) -> Rule:
