@@ -4,6 +4,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Figure
 from tests.mutation import run
 from tests.mutation.batch import BatchError

@@ -130,6 +130,9 @@ def _cases(objective: Objective) -> Iterator[_Case]:
             yield from _alike(objective, case, burning, len(unlike) * number + index)
         for index, part in enumerate(("long", "short", "failures")):
             yield replace(burning, place=Place(11, 101 + 3 * number + index, 31), foreign=part)
+        for other in others:
+            lost = _case(objective, tier, 31 + number, other)
+            yield replace(lost, place=Place(11, 121 + number, 31), foreign="failures")
         strange = replace(burning, place=Place(11, 301 + number, 31), explained=tier.action.value)
         yield replace(strange, foreign="explained")
         for maintained, place in (("nat", Place(11, 71 + number, 81)), ("cluster", Place(12, 21 + number, 31))):

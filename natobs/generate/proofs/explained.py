@@ -17,7 +17,7 @@ from natobs.generate.rules.recording import identity
 
 _STRANGER = "NatWatchdog"
 """An alert that explains nothing."""
-_EVENTS = "0x5"
+_SOME, _NONE = "3x5", "0x5"
 """What is explained need not have happened: it is who fires that counts."""
 
 
@@ -41,18 +41,18 @@ def _explained(objective: Objective, alerts: Sequence[Alert], rendering: Renderi
             number += 10
             here = Place(number, number, number)
             for place in _alike(here, alert.scope):
-                series[notation.named(naming.TOTAL.name, _budget(objective, place))] = _EVENTS
+                series[notation.named(naming.TOTAL.name, _budget(objective, place))] = _SOME if number % 20 else _NONE
             other = {**_budget(objective, here), naming.SLO_LABELS[0]: "nat-other"}
-            series[notation.named(naming.TOTAL.name, other)] = _EVENTS
+            series[notation.named(naming.TOTAL.name, other)] = _SOME
             series[_fires(alert.name, here, alert.scope, action)] = "1x5"
             pending = here._replace(cluster=number + 5)
             series[_fires(alert.name, pending, alert.scope, action, "pending")] = "1x5"
-            series[notation.named(naming.TOTAL.name, _budget(objective, pending))] = _EVENTS
+            series[notation.named(naming.TOTAL.name, _budget(objective, pending))] = _SOME
             for explains in _explains(objective, alert, action):
                 found[explains] += [notation.named(naming.EXPLAINED.name, _named(objective, here, explains))]
     stranger = Place(number + 10, 1, 1)
     series[_fires(_STRANGER, stranger, Scope.CLUSTER, Action.PAGE)] = "1x5"
-    series[notation.named(naming.TOTAL.name, _budget(objective, stranger))] = _EVENTS
+    series[notation.named(naming.TOTAL.name, _budget(objective, stranger))] = _SOME
     asked = notation.named(naming.EXPLAINED.name, {naming.SLO_LABELS[0]: objective.id})
     expected = {one: 1.0 for some in found.values() for one in some}
     at = rendering.duration(2 * MINUTE)

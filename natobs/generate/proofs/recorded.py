@@ -60,6 +60,7 @@ def _egress(rendering: Rendering) -> Test:
     """Bytes that leave in an hour: what accounting has counted, else what the outside interface has sent."""
     clock = Clock(MINUTE, 0, 2 * HOUR, MINUTE, rendering.scale)
     here, other = Place(11, 21, 31), Place(11, 22, 32)
+    again = {"instance": "nat-22-b:9650"}
 
     def bytes_of(metric: Metric, number: float, **labels: str) -> Signal:
         return events(metric, number, HOUR, **labels)
@@ -75,9 +76,16 @@ def _egress(rendering: Rendering) -> Test:
         bytes_of(accounting.FORWARDED_BYTES, 2400, direction="in"),
         *sent,
     )
-    series = [*placed(clock, here, accounted, accounted), *placed(clock, other, sent, sent)]
+    swapped = (  # a second machine behind the same name, whose links are the other way round
+        bytes_of(network.TRANSMIT_BYTES, 2400, device="eth21", **again),
+        bytes_of(network.TRANSMIT_BYTES, 4800, device="eth22", **again),
+        level(routing.DEVICE_ROLE, 1, device="eth21", role="inside", **again),
+        level(routing.DEVICE_ROLE, 1, device="eth22", role="outside", **again),
+    )
+    both = (*sent, *swapped)
+    series = [*placed(clock, here, accounted, accounted), *placed(clock, other, both, both)]
     name = values.EGRESS.recorded.name
-    left = ((here, 1800.0), (other, 600.0))
+    left = ((here, 1800.0), (other, 600.0 + 4800.0))
     found = {notation.named(name, place.shown(values.EGRESS.scope)): number for place, number in left}
     return test("egress", MINUTE, series, [expect.samples(name, rendering.duration(2 * HOUR), found)], rendering)
 

@@ -131,8 +131,8 @@ def _burns(objective: Objective, tier: Tier) -> Query:
     if tier.action is Action.FREEZE:  # for machines, which are to stop whatever the cause
         return burns
     # When what an alert has named is mended, that alert ends, and the short window remembers the failures for longer.
-    action = "page" if tier.action is Action.PAGE else "~page|ticket"
-    explained = series(naming.EXPLAINED, sloth_id=objective.id, natobs_action=action)
+    what = {naming.ACTION: tier.action.value} if tier.action is Action.PAGE else {}
+    explained = series(naming.EXPLAINED, sloth_id=objective.id, **what)
     return burns.unless(over("max_over_time", explained, WINDOWS[tier.short] + _BURN_KEEP), on)
 
 

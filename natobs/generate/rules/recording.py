@@ -77,13 +77,11 @@ def _counts(objectives: tuple[Objective, ...]) -> Iterator[Recording]:
     for objective in objectives:
         labels = identity(objective) | {naming.SLI: objective.sli}
         bad, every = (query.unless(MAINTENANCE.series, Scope.NAT) for query in (objective.bad, objective.total))
-        if objective.slices:
-            yield Recording(SLICE_BAD.name, bad, labels)
-            yield Recording(SLICE_ALL.name, every, labels)
-            bad = over("sum_over_time", series(SLICE_BAD, sloth_id=objective.id), STEP - _JUST_UNDER)
-            every = over("sum_over_time", series(SLICE_ALL, sloth_id=objective.id), STEP - _JUST_UNDER)
-        yield Recording(naming.BAD.name, bad, labels)
-        yield Recording(naming.TOTAL.name, every, labels)
+        bad_name, all_name = (SLICE_BAD, SLICE_ALL) if objective.slices else (naming.BAD, naming.TOTAL)
+        yield Recording(bad_name.name, bad, labels)
+        yield Recording(all_name.name, every, labels)
+    for recorded, slices in ((naming.BAD, SLICE_BAD), (naming.TOTAL, SLICE_ALL)):
+        yield Recording(recorded.name, over("sum_over_time", series(slices), STEP - _JUST_UNDER))
 
 
 def _steps() -> Iterator[Recording]:
@@ -127,7 +125,8 @@ def _explanations(plan: Plan) -> Iterator[Recording]:
         for action in (Action.PAGE, Action.TICKET):
             named = list(_named(objective, causes, action))
             if named:
-                labels = identity(objective) | {naming.ACTION: action.value}
+                # Its events have the objective's labels already: this one tells rules of one name apart.
+                labels = {naming.SLO_LABELS[0]: objective.id, naming.ACTION: action.value}
                 yield Recording(naming.EXPLAINED.name, reduce(Query.either, named).is_so(">=", 0), labels)
 
 

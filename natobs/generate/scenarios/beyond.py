@@ -4,9 +4,9 @@ from natobs.catalogue.metrics import accounting, probes, protocols
 from natobs.catalogue.naming import MINUTE
 from natobs.generate.scenarios.model import Feed, Scenario, Signal, Way, events, level
 from natobs.generate.scenarios.path import FEW, MORE, PROBE, attempts, reasons
-from natobs.generate.scenarios.shapes import lowest, mean, through
+from natobs.generate.scenarios.shapes import both, later, lowest, mean, through
 
-_TWO, _FIVE = 2 * MINUTE, 5 * MINUTE
+_TWO, _FIVE, _TEN = 2 * MINUTE, 5 * MINUTE, 10 * MINUTE
 
 
 def _names(value: float, number: float = 100) -> tuple[Signal, ...]:
@@ -46,6 +46,14 @@ def _fragments(state: str) -> Feed:
     return lambda value: (
         events(accounting.FRAGMENTATION, value, _FIVE),
         level(probes.PATH_MTU_STATE, 1 if value else 0, **PROBE, state=state),
+    )
+
+
+def _found_before(value: float) -> tuple[Signal, ...]:
+    """What a prober has found, it does not find any more when packets are too large."""
+    return (
+        events(accounting.FRAGMENTATION, value, _FIVE),
+        level(probes.PATH_MTU_STATE, 0 if value else 1, **PROBE, state="fragmented"),
     )
 
 
@@ -119,10 +127,12 @@ SCENARIOS = (
                 events(accounting.FRAGMENTATION, 0, _FIVE),
             ),
             "no prober has found it": _fragments("udp_only"),
+            "no prober finds it any more": Way(_found_before, both(mean(_FIVE), later(_TEN))),
         },
         guards={
             f"a prober has found it: {state}": _fragments(state)
             for state in ("packet_too_big", "fragmented", "black_hole")
         },
+        lasts=20 * MINUTE,
     ),
 )

@@ -1,9 +1,11 @@
 """Scenarios of alerts on the way of packets."""
 
+from collections.abc import Sequence
+
 from natobs.catalogue.metrics import accounting, agent, firewall, operations, probes, routing, taps
 from natobs.catalogue.naming import MINUTE
-from natobs.generate.scenarios.model import Feed, Scenario, Signal, Way, events, level, stamp
-from natobs.generate.scenarios.shapes import highest, lowest, mean, through, touched
+from natobs.generate.scenarios.model import Feed, Scenario, Signal, Way, burst, events, level, stamp
+from natobs.generate.scenarios.shapes import both, highest, lasting, lowest, mean, through, touched
 
 _TWO, _FIVE = 2 * MINUTE, 5 * MINUTE
 PROBE = {"probe": "web", "kind": "tcp", "target": ""}
@@ -57,6 +59,17 @@ def _no_route(value: float) -> tuple[Signal, ...]:
     return (*_arriving(value, 30), *reasons(_TWO, no_route=value * 100, timeout=60))
 
 
+def _once_no_route(value: float) -> tuple[Signal, ...]:
+    """All attempts fail for other reasons, after the first ones."""
+    failures = (burst(probes.FAILURES, 1 if value else 0, **PROBE, reason="no_route"), *reasons(_TWO, timeout=100))
+    return (*_arriving(_whole(value), 30), *failures)
+
+
+def _whole(value: float) -> float:
+    """Everything, whatever share is asked for."""
+    return 1.0 if value else 0.0
+
+
 def _timing_out(value: float) -> tuple[Signal, ...]:
     return (*_arriving(value, 30), *reasons(_TWO, no_route=0, timeout=100))
 
@@ -77,36 +90,23 @@ def _blocked(attempts: float, untracked: float, denied: float) -> Feed:
     return lambda value: _denied(attempts, value * attempts, untracked, denied if value < 1 else 0)
 
 
-_NATS = 10
+def _fleet(nats: int, failing: int, maintained: Sequence[int] = (), *more: Signal) -> Feed:
+    """NATs of a cluster: the first ones fail, others are at the very limit, and some are in maintenance."""
 
+    def feed(value: float) -> tuple[Signal, ...]:
+        found: list[Signal] = []
+        for number in range(nats):
+            place = {"nat": f"nat-{200 + number}", "instance": f"prober-{200 + number}:9651"}
+            found += attempts(0.51 if value and number < failing else 0.5, 100, _TWO, **place)
+        declared = (stamp(operations.MAINTENANCE_UNTIL, 10**7, nat=f"nat-{200 + number}") for number in maintained)
+        return (*found, *(declared if value else ()), *more)
 
-def _fleet(failing: int, *more: Signal) -> tuple[Signal, ...]:
-    """Ten NATs of a cluster: so many of them fail, the others are at the very limit."""
-    found: list[Signal] = []
-    for number in range(_NATS):
-        place = {"nat": f"nat-{200 + number}", "instance": f"prober-{200 + number}:9651"}
-        found += attempts(0.51 if number < failing else 0.5, 100, _TWO, **place)
-    return (*found, *more)
-
-
-def _in_maintenance(value: float) -> tuple[Signal, ...]:
-    """As many fail as it takes, but all but one of them are in maintenance."""
-    failing = round(value * _NATS)
-    return _fleet(
-        failing, *(stamp(operations.MAINTENANCE_UNTIL, 10**7, nat=f"nat-{199 + n}") for n in range(2, failing + 1))
-    )
+    return feed
 
 
 def _cluster_in_maintenance(value: float) -> tuple[Signal, ...]:
-    agents = [
-        level(agent.BUILD, 1, nat=f"nat-{200 + number}", version="0.1.0", python="3.11") for number in range(_NATS)
-    ]
-    return _fleet(round(value * _NATS), *agents, stamp(operations.CLUSTER_MAINTENANCE_UNTIL, 10**7))
-
-
-def _two_nats(value: float) -> tuple[Signal, ...]:
-    """One of two NATs fails."""
-    return tuple(signal for signal in _fleet(1 if value else 0) if signal.labels["nat"] in {"nat-200", "nat-201"})
+    agents = [level(agent.BUILD, 1, nat=f"nat-{200 + number}", version="0.1.0", python="3.11") for number in range(10)]
+    return tuple(_fleet(10, 5, (), *agents, stamp(operations.CLUSTER_MAINTENANCE_UNTIL, 10**7))(value))
 
 
 def _resets(value: float, number: float = 100) -> tuple[Signal, ...]:
@@ -174,6 +174,9 @@ SCENARIOS = (
             "nothing arrives": lambda value: _arriving(value, 0),
             "nothing ever arrived": _never_seen,
             "the host has no route": _no_route,
+            "the host had no route": Way(
+                _once_no_route, both(through(mean(_TWO), _whole, lambda share: share), lasting(_TWO))
+            ),
         },
         guards={
             "packets arrive": _timing_out,
@@ -235,10 +238,17 @@ SCENARIOS = (
     Scenario(
         "NatClusterFailing",
         touched(_TWO),
-        {"half of ten": lambda value: _fleet(round(value * _NATS))},
+        {
+            "half of ten": lambda value: _fleet(10, round(value * 10))(value),
+            "two of four": _fleet(4, 2),
+            "four of eight, and two that are well are in maintenance": _fleet(10, 4, (8, 9)),
+        },
         guards={
-            "one of two": _two_nats,
-            "those that fail are in maintenance": _in_maintenance,
+            "one of two": _fleet(2, 1),
+            "one of two, and one that fails is in maintenance": _fleet(3, 2, (1,)),
+            "five of eleven": _fleet(11, 5),
+            "three of eight, and two that fail are in maintenance": _fleet(10, 5, (0, 1)),
+            "those that fail are in maintenance": _fleet(10, 5, range(1, 5)),
             "the cluster is in maintenance": _cluster_in_maintenance,
         },
         good={"critical": 0.4},

@@ -68,6 +68,26 @@ def lasting(window: int) -> Shape:
     return shape
 
 
+def later(window: int) -> Shape:
+    """What something hides for a window after the fault began."""
+
+    def shape(values: Values, clock: Clock) -> Values:
+        first = clock.begins + window // clock.step
+        return [value if index >= first else None for index, value in enumerate(values)]
+
+    return shape
+
+
+def both(one: Shape, other: Shape) -> Shape:
+    """The one value, wherever there is the other one too."""
+
+    def shape(values: Values, clock: Clock) -> Values:
+        seen = zip(one(values, clock), other(values, clock), strict=True)
+        return [None if there is None else value for value, there in seen]
+
+    return shape
+
+
 def through(inner: Shape, there: Callable[[float], float], back: Callable[[float], float]) -> Shape:
     """A shape of something that the value is a function of."""
 
