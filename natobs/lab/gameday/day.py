@@ -136,7 +136,9 @@ class Play:
             budgets=judge.budgets(pages, self._began),
             unresolved=list(judge.open_alerts(pages)),
             peer=self._peer(stack),
-            evidence={name: (before.get(name), value) for name, value in during.items()},
+            evidence={
+                name: (float(before[name]) if name in before else None, float(value)) for name, value in during.items()
+            },
             traces=[trace for name in self._shown() for trace in self._traces(stack, name)],
         )
 
