@@ -54,7 +54,7 @@ ALERTS = (
         "M2",
         Scope.NAT,
         highest(Scope.NAT, predicted(series(conntrack.ENTRIES), 15 * MINUTE, HOUR))
-        / (highest(Scope.NAT, series(conntrack.LIMIT)) > 0),
+        / highest(Scope.NAT, series(conntrack.LIMIT)),  # a table without limit is never half full
         ">",
         (ticket(1, _FIVE),),
         "The translation table will be full within an hour.",

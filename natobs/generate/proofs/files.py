@@ -1,6 +1,6 @@
 """The files of promtool's unit tests, one a subject."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from natobs.catalogue import alerts as catalogue
 from natobs.catalogue import naming
@@ -18,20 +18,26 @@ Tests = dict[int, list[dict[str, object]]]
 
 def files(plan: Plan) -> Mapping[str, str]:
     """Path to text."""
-    order = [group.name for group in (*recording.groups(plan), *alerting.groups(plan))]
-    parts = {
+    of_alerts = {
         **_operational(plan),
         "burn": _burning(plan),
-        "budget": _by_step(budgets.tests(plan.objectives, plan.rendering)),
-        "explained": _by_step(explained.tests(plan.objectives, plan.alerts, plan.rendering)),
         "values": _by_step((*recorded.tests(plan.rendering), *overview.tests(plan))),
     }
-    made: dict[str, str] = {}
+    of_records = {
+        "budget": _by_step(budgets.tests(plan.objectives, plan.rendering)),
+        "explained": _by_step(explained.tests(plan.objectives, plan.alerts, plan.rendering)),
+    }
+    # promtool computes everything that it is given at every step, and these need no alerts.
+    records = {"recording": [group.name for group in recording.groups(plan)]}
+    every = records | {"alerts": [group.name for group in alerting.groups(plan)]}
+    return dict((*_files(of_alerts, every, plan), *_files(of_records, records, plan)))
+
+
+def _files(parts: Mapping[str, Tests], rules: Mapping[str, Sequence[str]], plan: Plan) -> Iterator[tuple[str, str]]:
     for subject, by_step in parts.items():
         for number, (step, groups) in enumerate(sorted(by_step.items())):
-            text = to_yaml(document(plan.rendering.duration(step), order, groups), COMMAND)
-            made[f"alerts/tests/{subject}{f'-{number + 1}' if number else ''}.yml"] = text
-    return made
+            text = to_yaml(document(plan.rendering.duration(step), rules, groups), COMMAND)
+            yield f"alerts/tests/{subject}{f'-{number + 1}' if number else ''}.yml", text
 
 
 def _operational(plan: Plan) -> dict[str, Tests]:
@@ -70,18 +76,20 @@ def _by_step(tests: Iterable[tuple[int, dict[str, object]]]) -> Tests:
     return made
 
 
-def document(interval: str, order: Iterable[str], groups: Iterable[dict[str, object]]) -> dict[str, object]:
+def document(
+    interval: str, rules: Mapping[str, Sequence[str]], groups: Iterable[dict[str, object]]
+) -> dict[str, object]:
     """A test file as plain values.
 
     Args:
         interval: between two evaluations.
-        order: of the groups of rules: those that others read come first.
+        rules: the files of rules by their last words, and the groups in each: those that others read come first.
         groups: the tests.
     """
     return {
-        "rule_files": ["../natobs-recording.yml", "../natobs-alerts.yml"],
+        "rule_files": [f"../natobs-{part}.yml" for part in rules],
         "evaluation_interval": interval,
-        "group_eval_order": list(order),
+        "group_eval_order": [name for names in rules.values() for name in names],
         "tests": list(groups),
     }
 

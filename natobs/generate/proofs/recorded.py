@@ -4,6 +4,7 @@ Knows how a test of queries is written.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from natobs.catalogue import naming, values
 from natobs.catalogue.metrics import accounting, agent, network, operations, routing
@@ -83,7 +84,16 @@ def _egress(rendering: Rendering) -> Test:
         level(routing.DEVICE_ROLE, 1, device="eth22", role="outside", **again),
     )
     both = (*sent, *swapped)
-    series = [*placed(clock, here, accounted, accounted), *placed(clock, other, both, both)]
+    alike = [level(routing.DEVICE_ROLE, 1, device="eth21", role="outside")]
+    series = [
+        *placed(clock, here, accounted, accounted),
+        *placed(clock, other, both, both),
+        *placed(clock, other._replace(cluster=12), alike, alike),
+        *(
+            (_series(other, replace(one, labels={**one.labels, "nat": "nat-99"})), f"1x{clock.samples}")
+            for one in alike
+        ),
+    ]
     name = values.EGRESS.recorded.name
     left = ((here, 1800.0), (other, 600.0 + 4800.0))
     found = {notation.named(name, place.shown(values.EGRESS.scope)): number for place, number in left}

@@ -18,7 +18,7 @@ _MOST = 0.5
 
 def _unanswered(value: float) -> float:
     """The share of questions that is fed for a value."""
-    return _MOST + value if value else 0.0
+    return _MOST + value / 5 if value else 0.0
 
 
 _SILENCE = through(mean(_TWO), _unanswered, lambda seen: seen if seen > _MOST else 0.0)
@@ -32,10 +32,10 @@ def _questions(number: float = 100, others: float = _MOST) -> Feed:
     )
 
 
-def _resolvers(port: str) -> Feed:
-    """A destination fails, and names do; both are nobody's fault but theirs."""
+def _resolvers(port: str, names: float = 1.0) -> Feed:
+    """A destination fails, and so does a share of names; both are nobody's fault but theirs."""
     return lambda value: (
-        *_names(1 if value else 0),
+        *_names(names if value else 0),
         *_towards(port, value),
         *(signal for other in ("22", "23") for signal in _towards(other, 0.5)),
     )
@@ -112,6 +112,7 @@ SCENARIOS = (
             "very few flows": _destinations(20),
             "one of two": _destinations(100, 1),
             "it is where names are asked for": _resolvers("53"),
+            "it is where names are asked for, and few fail": _resolvers("53", 0.052),
         },
         shows={"destination": "198.51.100.21", "port": "21", "proto": "tcp"},
     ),

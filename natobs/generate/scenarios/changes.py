@@ -4,7 +4,7 @@ from natobs.catalogue.metrics import accounting, events, host, kernel_log, opera
 from natobs.catalogue.naming import GRACE, HOUR, MINUTE
 from natobs.catalogue.types import Metric
 from natobs.generate.scenarios import model
-from natobs.generate.scenarios.model import Clock, Feed, Scenario, Shape, Signal, Values, burst, growing, stamp
+from natobs.generate.scenarios.model import Clock, Feed, Scenario, Shape, Signal, Values, Way, burst, growing, stamp
 from natobs.generate.scenarios.shapes import mean, now, once, since
 
 _FIVE, _TEN = 5 * MINUTE, 10 * MINUTE
@@ -48,7 +48,7 @@ def _stopped(hourly: float) -> Shape:
     return shape
 
 
-_HOURLY = 36_000.0
+_HOURLY, _LITTLE = 36_000.0, 630.0
 
 SCENARIOS = (
     Scenario(
@@ -94,7 +94,10 @@ SCENARIOS = (
     Scenario(
         "NatTrafficStopped",
         _stopped(_HOURLY),
-        {"a standstill": _forwarded(_HOURLY)},
+        {
+            "a standstill": _forwarded(_HOURLY),
+            "after little": Way(_forwarded(_LITTLE), _stopped(_LITTLE)),
+        },
         guards={"there was little before": _forwarded(600)},
         rest=_HOURLY,
         reach=HOUR + _TEN,

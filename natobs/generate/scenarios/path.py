@@ -90,15 +90,16 @@ def _blocked(attempts: float, untracked: float, denied: float) -> Feed:
     return lambda value: _denied(attempts, value * attempts, untracked, denied if value < 1 else 0)
 
 
-def _fleet(nats: int, failing: int, maintained: Sequence[int] = (), *more: Signal) -> Feed:
-    """NATs of a cluster: the first ones fail, others are at the very limit, and some are in maintenance."""
+def _fleet(nats: int, failing: int, maintained: Sequence[int] = (), *more: Signal, number: float = 100) -> Feed:
+    """NATs of a cluster: the first ones fail so many attempts, others do at the very limit; some are in maintenance."""
 
     def feed(value: float) -> tuple[Signal, ...]:
         found: list[Signal] = []
-        for number in range(nats):
-            place = {"nat": f"nat-{200 + number}", "instance": f"prober-{200 + number}:9651"}
-            found += attempts(0.51 if value and number < failing else 0.5, 100, _TWO, **place)
-        declared = (stamp(operations.MAINTENANCE_UNTIL, 10**7, nat=f"nat-{200 + number}") for number in maintained)
+        for nat in range(nats):
+            place = {"nat": f"nat-{200 + nat}", "instance": f"prober-{200 + nat}:9651"}
+            share, of = (0.51 if value else 0.5, number) if nat < failing else (0.5, 100)
+            found += attempts(share, of, _TWO, **place)
+        declared = (stamp(operations.MAINTENANCE_UNTIL, 10**7, nat=f"nat-{200 + nat}") for nat in maintained)
         return (*found, *(declared if value else ()), *more)
 
     return feed
@@ -241,10 +242,12 @@ SCENARIOS = (
         {
             "half of ten": lambda value: _fleet(10, round(value * 10))(value),
             "two of four": _fleet(4, 2),
+            "few attempts": _fleet(4, 2, number=5.5),
             "four of eight, and two that are well are in maintenance": _fleet(10, 4, (8, 9)),
         },
         guards={
             "one of two": _fleet(2, 1),
+            "very few attempts": _fleet(4, 2, number=FEW),
             "one of two, and one that fails is in maintenance": _fleet(3, 2, (1,)),
             "five of eleven": _fleet(11, 5),
             "three of eight, and two that fail are in maintenance": _fleet(10, 5, (0, 1)),

@@ -2,8 +2,8 @@
 
 from natobs.catalogue.metrics import conntrack, flows
 from natobs.catalogue.naming import HOUR, MINUTE
-from natobs.generate.scenarios.model import Feed, Scenario, Signal, burst, events, growing, level
-from natobs.generate.scenarios.shapes import forecast, highest, mean, once
+from natobs.generate.scenarios.model import Feed, Scenario, Signal, Way, burst, events, growing, level
+from natobs.generate.scenarios.shapes import forecast, highest, mean, once, through
 
 _FIVE = 5 * MINUTE
 _ENTRIES = 10_000
@@ -30,6 +30,11 @@ def _usage(limit: float) -> Feed:
     return lambda value: (level(conntrack.ENTRIES, value * _ENTRIES), level(conntrack.LIMIT, limit))
 
 
+def _grown(value: float) -> float:
+    """How far a table fills up; while all is well, it does not."""
+    return value if value > _HALF_FULL else 0.0
+
+
 def _filling(base: float) -> Feed:
     """Entries that would grow from a share of the limit to another within an hour; they stay when all is well."""
 
@@ -39,6 +44,14 @@ def _filling(base: float) -> Feed:
         return (entries, level(conntrack.LIMIT, _ENTRIES))
 
     return feed
+
+
+def _beside(full: float) -> Feed:
+    """A table that fills up from nothing, and a second one of the same NAT that is as full as that."""
+    return lambda value: (
+        *_filling(0.0)(value),
+        level(conntrack.ENTRIES, full * _ENTRIES, instance="nat-{n}-b:9650"),
+    )
 
 
 def _clashes(value: float, *more: Signal) -> tuple[Signal, ...]:
@@ -54,15 +67,23 @@ SCENARIOS = (
     Scenario(
         "NatConntrackUsage",
         highest(_FIVE),
-        {"entries": _usage(_ENTRIES)},
+        {
+            "entries": _usage(_ENTRIES),
+            "a table of one entry": lambda value: (level(conntrack.ENTRIES, value), level(conntrack.LIMIT, 1)),
+        },
         guards={"a table without limit": _usage(0)},
         rest=0.41,
     ),
     Scenario(
         "NatConntrackFilling",
         forecast(_HALF_FULL, 15 * MINUTE, HOUR),
-        {"growth": _filling(_HALF_FULL)},
-        guards={"growth of a small table": _filling(0.12)},
+        {
+            "growth": _filling(_HALF_FULL),
+            "growth beside a table that is half full": Way(
+                _beside(0.51), through(forecast(0, 15 * MINUTE, HOUR), _grown, lambda share: share)
+            ),
+        },
+        guards={"growth of a small table": _filling(0.12), "beside one that is just not half full": _beside(0.5)},
         rest=_HALF_FULL,
         good={"warning": 0.8},
         reach=15 * MINUTE,

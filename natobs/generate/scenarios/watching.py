@@ -19,7 +19,8 @@ def _up(value: float) -> tuple[Signal, ...]:
 
 
 def _prober_up(value: float) -> tuple[Signal, ...]:
-    return (prober(level(UP, value)), level(UP, 1))
+    """A prober beside an agent that goes with it, and something of a subnet that is behind no NAT and down."""
+    return (prober(level(UP, value)), level(UP, value), level(UP, 0, **_ELSEWHERE, subnet="subnet-{n}"))
 
 
 def _watched(value: float) -> tuple[Signal, ...]:
