@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Figure
-from tests.mutation import run
+from tests.mutation import equivalent, run
 from tests.mutation.batch import BatchError
 from tests.mutation.corpus import Corpus, Rule, load
 from tests.mutation.corpus import Test as Proof
 from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.run import Result
 from tests.promtool import ROOT
 
 SAMPLE, SEED = 40, 20
@@ -119,6 +120,28 @@ def test_a_test_that_fails_without_any_mutant_is_no_verdict() -> None:
     wrong = replace(SMALL, rules=(SMALL.rules[0], replace(SMALL.rules[1], body=SMALL.rules[2].body), SMALL.rules[2]))
     with pytest.raises(BatchError, match="a: NatA"):
         run.run(wrong, [Mutant("x", wrong.rules[1], "", "")])
+
+
+def test_what_makes_no_difference_counts_as_missed_and_must_not_be_noticed() -> None:
+    rule = Rule("g", 0, {"alert": "NatWatchdog", "expr": "count(up) > 0"})
+    made = next(mutant for mutant in mutants(rule) if mutant.change == "0 -> -1")
+    lives, noticed, other = Result(made, killed=False), Result(made, killed=True), Result(mutant_of(rule), killed=True)
+    assert run.share([lives, other]) == 0.5
+    assert run.misplaced([lives, other]) == []
+    assert run.misplaced([lives, noticed]) == [noticed]
+    table = run.table([lives, noticed, other])
+    assert "1 of     1 killed" in next(line for line in table if line.startswith("that differ"))
+    assert any(line.startswith("noticed, and said to make no difference: NatWatchdog: 0 -> -1") for line in table)
+    assert not any(line.startswith("lives") for line in table)
+
+
+def mutant_of(rule: Rule) -> Mutant:
+    return next(mutant for mutant in mutants(rule) if mutant.change == "> -> <")
+
+
+def test_every_mutant_that_makes_no_difference_is_still_made() -> None:
+    made = run.all_mutants(load(ROOT / "alerts"))
+    assert {equivalent.reason(mutant) for mutant in made} == {"", *(one.reason for one in equivalent.KNOWN)}
 
 
 def test_thresholds_are_moved_both_ways() -> None:

@@ -26,7 +26,23 @@ class Equivalent(NamedTuple):
     reason: str
 
 
-KNOWN: tuple[Equivalent, ...] = ()
+_COUNTED = "a number of series is at least one where there is any"
+_ONE_SIDE = "what one operand leaves out, the others find nothing to match with"
+_TIME = "only whether a time since 1970 is positive counts, and it is, by far"
+_MASK = "the mask is 1 wherever it is"
+KNOWN: tuple[Equivalent, ...] = (
+    Equivalent("slo:explained:active", "0 -> -1", ">= bool$", "numbers of events are not negative"),
+    Equivalent("slo:explained:active", "without sloth_id", "", "the events that it is made of have this label"),
+    Equivalent("nat:maintenance:active", "0 -> -?1", "> bool$", _TIME),
+    Equivalent("nat:maintenance:active", r"> -> >=|\* -> /", "", _TIME),
+    Equivalent("NatMaintenance", "1 -> 0|>= -> <=", "nat:maintenance:active", _MASK),
+    Equivalent("NatWatchdog|NatAgentAbsent", "0 -> -1|> -> >=", r"\)( >)?$", _COUNTED),
+    Equivalent("NatProbesSilent", "0 -> -1", r"\*$", "what is gone has a number above 0, and is told without it"),
+    Equivalent("nat:added_latency:seconds", "0 -> -1|>= -> >", "", "times are above 0; what is left out is NaN"),
+    Equivalent("nat:destination_unanswered:ratio5m", 'destination!="other" -> nothing', "", _ONE_SIDE),
+    Equivalent("slo:bad:increase5m", 'target=~"\\.\\+" -> nothing', "", _ONE_SIDE),
+    Equivalent("nat:egress_bytes:increase1h", r"\* -> /", "", "what tells a device's role is 1"),
+)
 
 
 def reason(mutant: Mutant) -> str:

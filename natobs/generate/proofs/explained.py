@@ -29,32 +29,34 @@ def tests(objectives: Sequence[Objective], alerts: Sequence[Alert], rendering: R
 
 
 def _explained(objective: Objective, alerts: Sequence[Alert], rendering: Rendering) -> Test:
-    """Each alert fires somewhere, of each action that it has; beside it, places where it only looks as if."""
+    """Each alert fires somewhere, of each action; beside it, places where it only looks as if."""
     series: dict[str, str] = {}
-    found: dict[Action, list[str]] = {Action.PAGE: [], Action.TICKET: []}
+    found: list[str] = []
     number = 100
     for alert in alerts:
         for action in (Action.PAGE, Action.TICKET):
-            levels = [level for level in alert.levels if level.action is action]
-            if not levels:
-                continue
             number += 10
             here = Place(number, number, number)
-            for place in _alike(here, alert.scope):
-                series[notation.named(naming.TOTAL.name, _budget(objective, place))] = _SOME if number % 20 else _NONE
-            other = {**_budget(objective, here), naming.SLO_LABELS[0]: "nat-other"}
-            series[notation.named(naming.TOTAL.name, other)] = _SOME
-            series[_fires(alert.name, here, alert.scope, action)] = "1x5"
-            pending = here._replace(cluster=number + 5)
-            series[_fires(alert.name, pending, alert.scope, action, "pending")] = "1x5"
-            series[notation.named(naming.TOTAL.name, _budget(objective, pending))] = _SOME
-            for explains in _explains(objective, alert, action):
-                found[explains] += [notation.named(naming.EXPLAINED.name, _named(objective, here, explains))]
-    stranger = Place(number + 10, 1, 1)
-    series[_fires(_STRANGER, stranger, Scope.CLUSTER, Action.PAGE)] = "1x5"
-    series[notation.named(naming.TOTAL.name, _budget(objective, stranger))] = _SOME
+            twin, pending, foreign = (here._replace(cluster=number + more) for more in (4, 5, 6))
+            series |= dict.fromkeys((_events(objective, place) for place in _alike(here, alert.scope)), _NONE)
+            series |= dict.fromkeys((_events(objective, place) for place in (twin, pending)), _SOME)
+            other = {naming.SLO_LABELS[0]: "nat-other"}
+            series |= dict.fromkeys((_events(objective, place, **other) for place in (here, foreign)), _SOME)
+            fired = [_fires(alert.name, place, alert.scope, action) for place in (here, twin, foreign)]
+            series |= dict.fromkeys((*fired, _fires(alert.name, pending, alert.scope, action, "pending")), "1x5")
+            if any(level.action is action for level in alert.levels):  # else it looks as if, and explains nothing
+                for explains in _explains(objective, alert, action):
+                    places = (here, twin)
+                    found += [
+                        notation.named(naming.EXPLAINED.name, _named(objective, place, explains)) for place in places
+                    ]
+    for action in (Action.PAGE, Action.TICKET):
+        number += 10
+        stranger = Place(number, number, number)
+        series[_fires(_STRANGER, stranger, Scope.SUBNET, action)] = "1x5"
+        series[_events(objective, stranger)] = _SOME
     asked = notation.named(naming.EXPLAINED.name, {naming.SLO_LABELS[0]: objective.id})
-    expected = {one: 1.0 for some in found.values() for one in some}
+    expected = dict.fromkeys(found, 1.0)
     at = rendering.duration(2 * MINUTE)
     return test(
         f"what explains {objective.id}", MINUTE, series.items(), [expect.samples(asked, at, expected)], rendering
@@ -82,6 +84,10 @@ def _alike(here: Place, scope: Scope) -> Iterator[Place]:
 def _budget(objective: Objective, place: Place) -> dict[str, str]:
     extra = dict.fromkeys(objective.extra, "api.example:443")
     return {**place.shown(objective.scope), **extra, **identity(objective), naming.SLI: objective.sli}
+
+
+def _events(objective: Objective, place: Place, **labels: str) -> str:
+    return notation.named(naming.TOTAL.name, _budget(objective, place) | labels)
 
 
 def _named(objective: Objective, place: Place, action: Action) -> dict[str, str]:

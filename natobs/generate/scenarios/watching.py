@@ -3,7 +3,7 @@
 from natobs.catalogue.metrics import accounting, agent, probes
 from natobs.catalogue.naming import DAY, HOUR, MINUTE, OLDEST_SAMPLE, UP
 from natobs.generate.scenarios.model import Clock, Scenario, Shape, Signal, Values, Way, growing, level, prober, stamp
-from natobs.generate.scenarios.shapes import highest, lasting, lowest, mean, now
+from natobs.generate.scenarios.shapes import highest, lasting, lowest, mean, now, through
 
 _FIVE = 5 * MINUTE
 _PROBE = {"probe": "web", "kind": "tcp", "target": ""}
@@ -48,6 +48,10 @@ def _history(value: float) -> tuple[Signal, ...]:
     return (stamp(OLDEST_SAMPLE, begins - value * 30 * DAY, **_ELSEWHERE | {"instance": "prometheus-{n}:9090"}),)
 
 
+_SHORTER = 0.8
+"""Short enough to be so until all that it forgot is forgotten."""
+
+
 def _remembered() -> Shape:
     """The share of 30 days, growing again; as long as it is known that something was forgotten within three days."""
 
@@ -79,6 +83,7 @@ SCENARIOS = (
         mean(_FIVE),
         {"no attempts": _attempts, "no prober": Way(_vanished, mean(_FIVE))},
         rest=10,
+        good={"warning": 0.003},  # less than one in five minutes, and more than nothing
         idles=False,
     ),
     Scenario(
@@ -101,7 +106,14 @@ SCENARIOS = (
     Scenario(
         "NatRetentionTooShort",
         _remembered(),
-        {"a short one": _history},
+        {
+            "a short one": _history,
+            "a shorter one": Way(
+                lambda value: _history(_SHORTER * value),
+                through(_remembered(), lambda value: _SHORTER * value, lambda share: share),
+            ),
+        },
+        guards={"a young one": lambda _value: _history(0.1)},
         rest=_KEPT / (30 * DAY),
         good={"warning": 1.02},
         shows={"nat_cluster": "prometheus", "instance": "prometheus-{n}:9090"},
