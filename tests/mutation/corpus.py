@@ -194,14 +194,16 @@ class Corpus:
 
 def load(folder: Path) -> Corpus:
     """Read ``natobs-recording.yml``, ``natobs-alerts.yml`` and ``tests/`` of a folder."""
-    rules: list[Rule] = []
-    for part in ("recording", "alerts"):
-        for group in _read(folder / f"natobs-{part}.yml")["groups"]:
-            rules += [Rule(group["name"], len(rules) + number, body) for number, body in enumerate(group["rules"])]
     tests: list[Test] = []
+    order: list[str] = []
     for file in sorted((folder / "tests").glob("*.yml")):
         document = _read(file)
+        order = max(order, document["group_eval_order"], key=len)
         tests += [Test(file.name, document["evaluation_interval"], body) for body in document["tests"]]
+    groups = [group for part in ("recording", "alerts") for group in _read(folder / f"natobs-{part}.yml")["groups"]]
+    rules: list[Rule] = []
+    for group in sorted(groups, key=lambda group: order.index(group["name"])):
+        rules += [Rule(group["name"], len(rules) + number, body) for number, body in enumerate(group["rules"])]
     return Corpus(tuple(rules), tuple(tests))
 
 

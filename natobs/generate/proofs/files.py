@@ -28,7 +28,9 @@ def files(plan: Plan) -> Mapping[str, str]:
         "explained": _by_step(explained.tests(plan.objectives, plan.alerts, plan.rendering)),
     }
     # promtool computes everything that it is given at every step, and these need no alerts.
-    records = {"recording": [group.name for group in recording.groups(plan)]}
+    first, *rest = (group.name for group in recording.groups(plan))
+    # In Prometheus what is kept lags behind what keeps it; here, where all groups have the same pace, by a step.
+    records = {"recording": [*rest, first]}
     every = records | {"alerts": [group.name for group in alerting.groups(plan)]}
     return dict((*_files(of_alerts, every, plan), *_files(of_records, records, plan)))
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from natobs.catalogue import naming, values
-from natobs.catalogue.metrics import accounting, agent, network, operations, routing
+from natobs.catalogue.metrics import accounting, agent, network, operations, probes, routing
 from natobs.catalogue.naming import GRACE, HOUR, MINUTE
 from natobs.catalogue.promql import Rendering
 from natobs.catalogue.types import Metric
 from natobs.generate.proofs import expect, notation
 from natobs.generate.proofs.cases import FAR, Place
-from natobs.generate.scenarios.model import Clock, Signal, events, level
+from natobs.generate.scenarios.model import Clock, Signal, events, growing, level
 
 Test = dict[str, object]
 Written = Iterable[tuple[str, str]]
@@ -24,6 +24,7 @@ FIVE, HALF_HOUR = 5 * MINUTE, 30 * MINUTE
 def tests(rendering: Rendering) -> Iterator[tuple[int, Test]]:
     """Every test, and the seconds between its evaluations."""
     yield MINUTE, _egress(rendering)
+    yield MINUTE, _kept(rendering)
     yield FIVE, _maintenance(rendering)
     yield HALF_HOUR, _reboot(rendering)
 
@@ -112,8 +113,8 @@ def _active(at: str, places: Sequence[Place]) -> Test:
 
 
 def _maintenance(rendering: Rendering) -> Test:
-    """To the very end of its ten minutes of grace, of a NAT, and of those of a cluster that have an agent."""
-    last, samples = HOUR + 2 * FIVE, HOUR // FIVE + 4
+    """From the first sample to the very end of its ten minutes of grace, of a NAT, and of a cluster's with an agent."""
+    begins, last, samples = 3 * FIVE, HOUR + 2 * FIVE, HOUR // FIVE + 4
     half, whole = (last + 30 - GRACE) / rendering.scale, (last + FIVE - GRACE) / rendering.scale
     declared = Place(12, 69, 79), Place(13, 69, 79)
     alone, others = Place(12, 41, 51), Place(11, 43, 53)
@@ -128,11 +129,33 @@ def _maintenance(rendering: Rendering) -> Test:
         _series(alone, prober): 1,
     }
     expected = [
+        _active(rendering.duration(begins - FIVE), []),
+        _active(rendering.duration(begins), masked),
         _active(rendering.duration(last), masked),
         _active(rendering.duration(last + FIVE), []),
     ]
-    series = [(key, f"{value!r}x{samples}") for key, value in levels.items()]
+    before = begins // FIVE
+    series = [(key, f"{notation.BLANK}x{before} {value!r}x{samples - before}") for key, value in levels.items()]
     return test("maintenance", FIVE, series, expected, rendering)
+
+
+def _kept(rendering: Rendering) -> Test:
+    """What is kept of a series that has ended without a mark: just under five minutes."""
+    place, last, end = Place(11, 21, 31), 2 * MINUTE, 8 * MINUTE
+    attempts = growing(probes.ATTEMPTS, 1, probe="web", kind="tcp", target="")
+    fed = {values.AGENT_SEEN: _AGENT, values.PROBER_SEEN: attempts, values.DECLARED: _OWN}
+    fed |= {values.CLUSTER_DECLARED: _SHARED}
+    series = ((_series(place, one), f"1x{last // MINUTE} {notation.BLANK}x{end // MINUTE}") for one in fed.values())
+    expected = [
+        expect.samples(
+            value.recorded.name,
+            rendering.duration(last + later),
+            {notation.named(value.recorded.name, place.shown(value.scope)): 1.0} if later < FIVE else {},
+        )
+        for value in fed
+        for later in (FIVE - MINUTE, FIVE)
+    ]
+    return test("what is kept", MINUTE, series, expected, rendering)
 
 
 def _reboot(rendering: Rendering) -> Test:
