@@ -33,18 +33,18 @@ class Restart(Fault):
         talk = client.python("natobs.lab.talk", topology.server_addresses(4)[-1], _TALKERS, _EVERY_SECONDS)
         self.start(client.name, talk, ready=f"{_TALKERS} connections")
         agent = agents.running(self.lab)
+        if agent is not None:
+            agent.kill()
         for family in topology.families:
             sysctl = ("sysctl", "-q", "-w")
             self.change("nat", (*sysctl, f"{_FORWARDING[family]}=0"), (*sysctl, f"{_FORWARDING[family]}=1"))
-        if agent is not None:
-            agent.kill()
         self.nat.run(["conntrack", "-F"])
         time.sleep(_AWAY_SECONDS)
         self.nat.run(["conntrack", "-F"])  # what came meanwhile and was not forwarded is lost as well
+        # before the agent, which takes long to start on a busy machine, and every second spends budget
+        self.nat.run(["sysctl", "-q", "-w", *(f"{_FORWARDING[family]}=1" for family in topology.families)])
         if agent is not None:
             self.nat.run(list(agents.detached(agent.argv)))
-        for family in topology.families:
-            self.nat.run(["sysctl", "-q", "-w", f"{_FORWARDING[family]}=1"])
 
     def evidence(self) -> Evidence:
         # packets for others that a host which does not forward drops (ip_error, net/ipv4/route.c)
