@@ -24,11 +24,11 @@ def _unanswered(value: float) -> float:
 _SILENCE = through(mean(_TWO), _unanswered, lambda seen: seen if seen > _MOST else 0.0)
 
 
-def _questions(number: float = 100, others: float = _MOST) -> Feed:
-    """Most questions for names are not answered; of all other probes a share fails, too."""
+def _questions(number: float = 100, others: float = _MOST, of: float = 100) -> Feed:
+    """Most questions for names are not answered; of so many other probes a share fails, too."""
     return lambda value: (
         *attempts(_unanswered(value), number, probe="names", kind="dns"),
-        *attempts(others),
+        *attempts(others, of),
     )
 
 
@@ -94,12 +94,14 @@ SCENARIOS = (
             "few probes": lambda value: _names(value, MORE),
             "silence": Way(_questions(), _SILENCE),
             "silence, few probes": Way(_questions(MORE), _SILENCE),
+            "silence, very few others fail as well": Way(_questions(100, 0.51, FEW), _SILENCE),
         },
         guards={
             "very few probes": lambda value: _names(value, FEW),
             "silence, very few probes": _questions(FEW),
             "half of it is silence": lambda value: attempts(_MOST if value else 0, probe="names", kind="dns"),
             "others fail as well": _questions(100, 0.51),
+            "few others fail as well": _questions(100, 0.51, MORE),
         },
         reach=_TWO,
         step=15,

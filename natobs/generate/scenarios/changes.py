@@ -48,7 +48,7 @@ def _stopped(hourly: float) -> Shape:
     return shape
 
 
-_HOURLY, _LITTLE = 36_000.0, 630.0
+_HOURLY, _LITTLE = 36_000.0, 660.0
 
 SCENARIOS = (
     Scenario(
