@@ -52,8 +52,9 @@ def _worst(plan: Plan) -> Test:
     shares = {Place(11, 21, 31): _CALM, Place(11, 22, 32): _TENSE, Place(12, 21, 31): 2 * _TENSE}
     for objective in plan.objectives:
         labels = identity(objective) | {naming.SLI: objective.sli}
-        foreign = {**identity(objective), naming.SLO_LABELS[-1]: "other"}
-        series[notation.named(naming.ERROR_BUDGET.name, foreign)] = "0.5x5"
+        for label in naming.SLO_LABELS:
+            foreign = {**identity(objective), label: "other"}
+            series[notation.named(naming.ERROR_BUDGET.name, foreign)] = "0.5x5"
         for place, share in shares.items():
             for recorded, (ratio, window) in ratios.items():
                 here = {**place.shown(objective.scope), **labels, "sloth_window": window}
