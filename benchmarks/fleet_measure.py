@@ -29,7 +29,7 @@ _BEFORE = 2 * DAY  # of the present, the simulation begins
 _POLL_SECONDS = 3.0
 _SLOWEST_RULES = 8
 _SLOWEST = 3  # of each dashboard, that are asked for again
-_TRIES = 2  # of which the cheaper counts: the first may read from disk, or meet a collection of garbage
+_TRIES = 3  # of which the cheapest counts: the first may read from disk, or meet a collection of garbage
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from natobs.lab.stack.api import Prometheus
 
 _READY_SECONDS = 300.0  # a database of a month, on a busy machine
 _PATIENCE = 120.0
+_LEAVING_SECONDS = 45.0  # two intervals after a target is gone, Prometheus marks the ends of its series
+_CALM_SECONDS, _CALM = 3.0, 0.02
 _DAYS = 60  # of retention; the blocks of 30 days must not be deleted
 
 
@@ -90,6 +92,13 @@ class Running:
             if time.monotonic() > deadline:
                 raise RuntimeError("Prometheus still evaluates rules")
             time.sleep(0.2)
+        time.sleep(_LEAVING_SECONDS)
+        deadline, before = time.monotonic() + _PATIENCE, self.cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(_CALM_SECONDS)
+            if self.cpu_seconds() - before < _CALM * _CALM_SECONDS:
+                break
+            before = self.cpu_seconds()
 
     def cpu_seconds(self) -> float:
         """CPU time so far."""
