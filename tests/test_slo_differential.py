@@ -29,7 +29,7 @@ SUCCESS = next(one for one in ALL if one.id == "nat-outbound-success")
 TABLE = next(one for one in ALL if one.id == "nat-conntrack-usage")
 STEPS = {"30s": MINUTE, "1m": MINUTE, "150s": FIVE, "5m": FIVE, "1h": HOUR}
 """Seconds between evaluations by the interval of a group; what is scraped every minute needs no more."""
-PHASES = dict.fromkeys((f"natobs-slo-{name}" for name in ("windows", "day", "days", "month", "worst")), 150)
+PHASES = dict.fromkeys((f"natobs-slo-{name}" for name in ("windows", "day", "days", "month", "budget", "worst")), 150)
 """Seconds after the steps: the groups of a real Prometheus are evaluated at different times."""
 LIMIT = 1000
 
