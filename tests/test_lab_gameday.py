@@ -24,18 +24,18 @@ FULL = Expectation("NatTableFull", "page")
 
 
 def page(
-    at: float, alert: str = "NatTableFull", action: str = "page", *, over: bool = False, number: int = 1, **labels: str
+    at: float, alert: str = "NatTableFull", action: str = "page", *, over: bool = False, starts: str = "", **labels: str
 ) -> Page:
     named = {"alertname": alert, "natobs_action": action, "nat_cluster": "c", "severity": "critical", **labels}
     status = "resolved" if over else "firing"
     return Page(
         time=at,
-        notification=number,
+        notification=1,
         receiver=action,
         status=status,  # type: ignore[arg-type]  # one of both
         labels=named,
         annotations={},
-        starts_at="",
+        starts_at=starts,
         group={},
     )
 
@@ -63,14 +63,21 @@ def outcome(
 
 
 ARRIVED = Expected("NatTableFull", "page", {}, 3.0, 5.0, 7.5, 21.0, 1)
+AGAIN = Expected("NatTableFull", "page", {}, 3.0, 5.0, 7.5, 21.0, 2)
 MISSING = Expected("NatTableFull", "page", {}, 3.0, None, None, None, 0)
 
 
 def test_an_expected_alert_is_timed_from_the_beginning_and_its_end_from_healing() -> None:
-    pages = [page(1012.5), page(1013, "NatOther"), page(1020, number=2), page(1060, over=True, number=3)]
+    pages = [page(1012.5), page(1013, "NatOther"), page(1020), page(1060, over=True)]
     told = judge.expected(FULL, pages, judge.Steps(1003.0, 1009.0), BEGAN, HEALED)
-    assert told == Expected("NatTableFull", "page", {}, 3.0, 9.0, 12.5, 20.0, 2)
+    assert told == Expected("NatTableFull", "page", {}, 3.0, 9.0, 12.5, 20.0, 1)
     assert not told.missing
+
+
+def test_an_alert_that_was_over_and_came_again_is_counted_where_it_did() -> None:
+    here, there = [page(1010, starts="a", nat="1"), page(1020, starts="b", nat="1")], page(1015, starts="a", nat="2")
+    assert judge.expected(FULL, [*here, there], judge.Steps(None, None), BEGAN, HEALED).begins == 2
+    assert judge.expected(FULL, [here[0], there], judge.Steps(None, None), BEGAN, HEALED).begins == 1
 
 
 @pytest.mark.parametrize(
@@ -123,6 +130,7 @@ def test_a_day_passes_only_where_exactly_the_expected_came_and_went() -> None:
     assert outcome([ARRIVED]).passed
     assert outcome([]).passed
     assert not outcome([ARRIVED, MISSING]).passed
+    assert not outcome([AGAIN]).passed
     assert not outcome([ARRIVED], [surprise]).passed
     assert not outcome([ARRIVED], unresolved=["NatTableFull"]).passed
 
@@ -135,6 +143,7 @@ def test_the_table_shows_each_expectation_and_each_verdict() -> None:
         *("NodeHighNumberConntrackEntriesUsed 11", "FAILED"),
     )
     assert found[1][:6] == ("", "", "NatTableFull (page)", "3.0", "-", "missing")
+    assert next(report.rows([outcome([AGAIN])]))[5] == "7.5 (2 times)"
     assert found[2][2] == "silence"
     assert found[2][-1] == "passed"
     assert report.summary([outcome([MISSING]), outcome([])]) == (

@@ -48,7 +48,7 @@ Each FAULT gets a fresh lab with agents, probers, Prometheus, Alertmanager and
 the rules of natobs, where it must raise exactly its alert, and nothing when it
 is healed. Without FAULT all of them are played, which takes about two minutes
 each. Progress goes to standard error. The exit status is 1 when an alert is
-missing, or one came that nobody expected.
+missing or came twice, or one came that nobody expected.
 """
 
 
@@ -101,6 +101,8 @@ def gameday(  # noqa: PLR0913  one argument for each option
                 false = ", ".join(sorted({one.alert for one in came.false}))
                 verdict = "as it must be" if came.passed else "NOT as it must be"
                 verdict += f"; nobody expected {false}" if false else ""
+                again = ", ".join(one.alert for one in came.again)
+                verdict += f"; came again when it was over: {again}" if again else ""
             _progress(f"{number} of {len(kinds)}: {kind.name}: {verdict}")
             if html is not None:
                 html.write_text(report.page(outcomes), "utf-8")

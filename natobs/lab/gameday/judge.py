@@ -3,6 +3,7 @@
 Pure. Knows labels of alerts and the receivers of natobs' Alertmanager configuration.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,8 @@ def expected(expectation: Expectation, pages: Sequence[Page], steps: Steps, bega
     mine = [page for page in pages if page.time >= began and matches(expectation, page.labels)]
     came = [page.time for page in mine if page.status == "firing"]
     over = [page.time for page in mine if page.status == "resolved"]
+    # Alertmanager tells of the same beginning again, as when another alert joins its group.
+    begun = {(frozenset(page.labels.items()), page.starts_at) for page in mine if page.status == "firing"}
 
     def since(moment: float | None) -> float | None:
         return None if moment is None else round(moment - began, 1)
@@ -57,7 +60,7 @@ def expected(expectation: Expectation, pages: Sequence[Page], steps: Steps, bega
         firing=since(steps.firing),
         notified=since(min(came, default=None)),
         resolved=None if not over or not came else round(max(over) - healed, 1),
-        notifications=len({page.notification for page in mine if page.status == "firing"}),
+        begins=max(Counter(labels for labels, _ in begun).values(), default=0),
     )
 
 

@@ -33,7 +33,7 @@ class Expected(msgspec.Struct, frozen=True):
         firing: Prometheus fired.
         notified: it reached the pager.
         resolved: the pager was told that it is over, in seconds since the fault was healed.
-        notifications: how many times it reached the pager.
+        begins: how often it began, at most, in any one place: more than once where it was over in between.
     """
 
     alert: str
@@ -43,7 +43,7 @@ class Expected(msgspec.Struct, frozen=True):
     firing: float | None
     notified: float | None
     resolved: float | None
-    notifications: int
+    begins: int
 
     @property
     def missing(self) -> bool:
@@ -111,6 +111,11 @@ class Outcome(msgspec.Struct, frozen=True):
         return [one for one in self.expected if one.missing]
 
     @property
+    def again(self) -> list[Expected]:
+        """What was over and came again, though the fault was one."""
+        return [one for one in self.expected if one.begins > 1]
+
+    @property
     def passed(self) -> bool:
-        """Whether exactly what had to arrive did, and was over in the end."""
-        return not (self.missing or self.false or self.unresolved)
+        """Whether exactly what had to arrive did, once, and was over in the end."""
+        return not (self.missing or self.again or self.false or self.unresolved)

@@ -76,7 +76,8 @@ def _steps(one: Expected | None) -> tuple[str, ...]:
     if one is None:
         return ("silence", "-", "-", "-", "-")
     name = f"{one.alert} ({one.action})"
-    return (name, *map(_seconds, (one.metric, one.firing)), _seconds(one.notified, "missing"), _seconds(one.resolved))
+    told = _seconds(one.notified, "missing") + (f" ({one.begins} times)" if one.begins > 1 else "")
+    return (name, *map(_seconds, (one.metric, one.firing)), told, _seconds(one.resolved))
 
 
 def _seconds(value: float | None, absent: str = "-") -> str:
