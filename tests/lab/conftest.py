@@ -36,6 +36,18 @@ def nothing_left_behind(namespaces: None) -> Iterator[None]:
     assert sweep.strays() == []
 
 
+@pytest.fixture(scope="module")
+def one_cpu() -> Iterator[None]:
+    """Programs that begin now, and the kernel's work for their packets, stay on one CPU.
+
+    On several, two packets of a flow may be sent at the same time, and the later one overtakes the other.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_impossible_reasons() -> Iterator[None]:
     """After the session, fail if an attempt of any test had a reason that its kind is said never to have."""

@@ -12,7 +12,8 @@ from tests.lab import accounting_plan as plan
 from tests.lab.accounting_plan import DISCARD, ECHO, ONE_SYN, Counted, Step
 from tests.lab.conftest import LabFactory
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("one_cpu")]
+"""Where a host's last words overtake one another, it is answered with a reset, which is counted and in no plan."""
 
 CLIENT = "client1"
 SEND_TOO_MUCH = """

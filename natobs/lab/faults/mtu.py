@@ -78,8 +78,8 @@ class MtuBlackHole(MtuSmall):
     programs = ("nft",)
 
     def act(self) -> None:
+        self.silence()  # first, and healed last: one message is enough for a host to know the way for ten minutes
         super().act()
-        self.silence()
 
     def evidence(self) -> Evidence:
         silenced = facts.rules(self.narrow[0], "lab_silence") if self.record else {}
