@@ -12,7 +12,6 @@ from natobs.cli.main import main
     [
         ("promql_parser", "generate", ["generate", "rules", "--check"]),
         ("grafanalib", "generate", ["generate", "dashboards", "--check"]),
-        ("rich", "lab", ["generate", "rules", "--explain"]),
     ],
 )
 def test_a_library_that_is_missing_is_named_with_what_brings_it(

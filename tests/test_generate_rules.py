@@ -110,7 +110,7 @@ def test_the_labels_of_a_fleet_are_wherever_the_cluster_is() -> None:
 
 def test_failures_to_page_can_be_read_by_people_and_programs() -> None:
     runner = CliRunner()
-    table = runner.invoke(natobs, ["generate", "rules", "--explain"], env={"COLUMNS": "140"})
+    table = runner.invoke(natobs, ["generate", "rules", "--explain"])
     assert table.exit_code == 0
     assert "nat-outbound-success" in table.output
     rows = json.loads(runner.invoke(natobs, ["generate", "rules", "--explain", "--json"]).output)

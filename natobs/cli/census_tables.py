@@ -1,6 +1,5 @@
 """``natobs census`` as tables for a person. No command."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
@@ -8,12 +7,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from natobs.cli.consoles import console
 from natobs.exposition.humanize import amount, span
 from natobs.kernel import flow_figures
 from natobs.kernel.flow_results import Census, DestinationFlows, HostFlows, Ranking, TenantFlows
 from natobs.kernel.flow_worker import Answer
 
-_WIDE = 160
 _WARN, _BAD = 0.6, 0.8
 """Shares of ports from which on a destination is worth a look, and from which on new flows fail (docs/census.md)."""
 _WHY = {
@@ -39,12 +38,9 @@ def show(
         top: rows of each table.
         by: which table; None for all.
     """
-    # A file or a pipe has no width: nothing is folded there. rich itself honours NO_COLOR.
-    terminal = sys.stdout.isatty()
-    console = Console(width=None if terminal else _WIDE, soft_wrap=not terminal, highlight=False)
-    census = answer.census
+    out, census = console(), answer.census
     for line in _summary(census):
-        console.print(line)
+        out.print(line)
     tables: dict[str, Callable[[], Table]] = {
         "host": lambda: _hosts(census.figures.hosts, top),
         "destination": lambda: _destinations(census.figures.destinations, top),
@@ -53,8 +49,8 @@ def show(
     }
     for name, make in tables.items():
         if by == name or (by is None and (name != "tenant" or census.figures.tenants)):
-            console.print()
-            console.print(make())
+            out.print()
+            out.print(make())
     if not census.taking.complete:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             Text(f"natobs: the census is incomplete ({census.taking.reason}): {_WHY[census.taking.reason]}", "yellow")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from natobs.cli.columns import columns
 from natobs.cli.main import EXIT_BAD
 from natobs.config.fleet import load_fleet
 from natobs.generate import explain, files
@@ -74,14 +75,20 @@ def _explain(settings: Plan, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([row._asdict() for row in rows], indent=2))
         return
-    from rich.console import Console  # noqa: PLC0415  only where a person reads
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("objective", "target", "events a minute", "burns", "action", "failures", "at least")
-    for row in rows:
-        numbers = (f"{row.per_minute:g}", row.tier, row.action, f"{row.failures:g}", f"{row.guard}")
-        table.add_row(row.objective, f"{row.target * 100:g} %", *numbers)
-    Console().print(table)
+    table = [
+        (
+            row.objective,
+            f"{row.target * 100:g} %",
+            f"{row.per_minute:g}",
+            row.tier,
+            row.action,
+            f"{row.failures:g}",
+            f"{row.guard}",
+        )
+        for row in rows
+    ]
+    header = ("objective", "target", "events a minute", "burns", "action", "failures", "at least")
+    click.echo(columns(header, table, right=("target", "events a minute", "failures", "at least")))
 
 
 def _content(path: Path) -> str | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from natobs.cli.consoles import console
 from natobs.cli.main import EXIT_BAD
 from natobs.errors import LabError
 from natobs.lab.faults.base import Fault
@@ -40,8 +41,6 @@ _any_load = click.option(
     is_flag=True,
     help="A busy machine will do: alerts about CPU are switched off, but for those that must arrive.",
 )
-_WIDE = 1000
-"""Columns: more than any row takes."""
 _HELP = """Break a NAT in every way, and see what reaches the pager.
 
 Each FAULT gets a fresh lab with agents, probers, Prometheus, Alertmanager and
@@ -168,15 +167,13 @@ def _progress(line: str) -> None:
 def show(outcomes: list[Outcome]) -> None:
     """Print the table: of Markdown where it is not for a terminal, to paste it."""
     from rich import box  # noqa: PLC0415  only where a person reads
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from natobs.lab.gameday import report  # noqa: PLC0415  only these commands need it
 
-    terminal = sys.stdout.isatty()
-    table = Table(*report.HEADER, box=box.HEAVY_HEAD if terminal else box.MARKDOWN)
+    table = Table(*report.HEADER, box=box.HEAVY_HEAD if sys.stdout.isatty() else box.MARKDOWN)
     for row in report.rows(outcomes):
         table.add_row(*row)
-    console = Console(width=None if terminal else _WIDE)
-    console.print(table)
-    console.print(report.summary(outcomes), highlight=False)
+    out = console()
+    out.print(table)
+    out.print(report.summary(outcomes))

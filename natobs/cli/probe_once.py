@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import click
 
+from natobs.cli.consoles import console
 from natobs.cli.main import EXIT_BAD
 from natobs.errors import ConfigError, SetupError
 from natobs.exposition.humanize import span
@@ -21,7 +22,6 @@ from natobs.probes.targeting import aim, kind_of
 
 _LONGEST_INTERVAL = 86_400.0
 _LONG_WORK_SECONDS = 2.0
-_WIDE = 200
 
 _HELP = """Probe some targets now, and show what came of it.
 
@@ -137,7 +137,6 @@ def _as_dict(attempt: Attempt) -> dict[str, object]:
 
 
 def _print(done: Sequence[Attempt]) -> None:
-    from rich.console import Console  # noqa: PLC0415  only where a person reads
     from rich.table import Table  # noqa: PLC0415  the same
     from rich.text import Text  # noqa: PLC0415  the same
 
@@ -157,13 +156,12 @@ def _print(done: Sequence[Attempt]) -> None:
             outcome.clock.value if outcome.clock else "",
             Text(_printable("; ".join(_remarks(attempt)))),
         )
-    # A file or a pipe has no width: nothing is folded there.
-    console = Console(width=None if sys.stdout.isatty() else _WIDE, soft_wrap=not sys.stdout.isatty(), highlight=False)
-    console.print(table)
+    out = console()
+    out.print(table)
     if len(done) > 1:
-        console.print()
+        out.print()
         for line in _summary(done):
-            console.print(Text(line))
+            out.print(Text(line))
 
 
 def _remarks(attempt: Attempt) -> Sequence[str]:
