@@ -289,13 +289,10 @@ ARRIVED = _value(
 DESTINATION = ("destination", "port", "proto")
 _TO = total(Scope.NAT, increase(series(accounting.DESTINATION_ATTEMPTS, destination="!other"), FIVE), *DESTINATION)
 _FROM = total(Scope.NAT, increase(series(accounting.DESTINATION_ANSWERED, destination="!other"), FIVE), *DESTINATION)
-_ANSWERED_EVER = total(Scope.NAT, series(accounting.DESTINATION_ANSWERED), *DESTINATION)
 UNANSWERED = _value(
     "destination_unanswered:ratio5m",
-    # where nobody has ever answered no service has failed: somebody asks at a wrong address or port
-    ((_TO - _FROM) / (_TO > 20)).both(_ANSWERED_EVER > 0, (Scope.NAT.mark, *DESTINATION)),
-    "Share of the flows to a destination that nobody answered; of destinations that have answered before, with more "
-    "than 20 flows in five minutes",
+    (_TO - _FROM) / (_TO > 20),
+    "Share of the flows to a destination that nobody answered; of destinations with more than 20 flows in five minutes",
     extra=DESTINATION,
 )
 

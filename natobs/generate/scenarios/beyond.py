@@ -112,7 +112,6 @@ SCENARIOS = (
         {"one of three": _destinations(100), "few flows": _destinations(20.4), "and names fail": _resolvers("21")},
         guards={
             "very few flows": _destinations(20),
-            "nobody has ever answered": lambda _: (*_towards("21", 1), *_towards("22", 0.5), *_towards("23", 0.5)),
             "one of two": _destinations(100, 1),
             "it is where names are asked for": _resolvers("53"),
             "it is where names are asked for, and few fail": _resolvers("53", 0.052),

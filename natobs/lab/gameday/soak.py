@@ -27,6 +27,9 @@ table inet lab_noise {
 """
 _REFUSED_PORT = 4444
 _NOISE_SECONDS = 10.0
+_FAILING = "3"
+"""Flows that fail at a time: four noises may fall into the shortened five minutes of a rule, and a destination of which
+more than 20 flows fail within them is worth a ticket."""
 
 
 def soak(seconds: float, setting: Setting, say: Callable[[str], None], *, rng: random.Random) -> list[Notice]:
@@ -79,12 +82,12 @@ def _a_lost_packet(lab: Lab) -> None:
 
 def _a_refused_destination(lab: Lab) -> None:
     client, server = lab.host(lab.topology.clients[-1]), lab.topology.server_addresses(4)[3]
-    client.run(client.python("natobs.lab.clients", "tcp", server, str(_REFUSED_PORT), "0", "20"))
+    client.run(client.python("natobs.lab.clients", "tcp", server, str(_REFUSED_PORT), "0", _FAILING))
 
 
 def _an_address_of_nobody(lab: Lab) -> None:
     client = lab.host(lab.topology.clients[-1])
-    client.run(client.python("natobs.lab.clients", "udp", lab.topology.dead_address(4), "9", "0", "50"))
+    client.run(client.python("natobs.lab.clients", "udp", lab.topology.dead_address(4), "9", "0", _FAILING))
 
 
 NOISES = (
