@@ -115,7 +115,3 @@ def ask(where: tuple[str, int], host: str, port: int, seconds: float = 1.0, **se
             return probe(asker, seconds=seconds)
         finally:
             asker.close()
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))

@@ -118,6 +118,16 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def all_given_back(before: int, within: float = 5.0) -> bool:
+    """Whether no more descriptors than before are open, soon: a thread of an earlier test may hold one for a moment."""
+    deadline = time.monotonic() + within
+    while descriptors() > before:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def held_seconds(pid: int | str = "self") -> float:
     """How long threads of a process were ready to run, and kept from a CPU (Documentation/scheduler/sched-stats)."""
     held = 0

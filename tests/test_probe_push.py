@@ -26,7 +26,18 @@ from natobs.probes.model import Target
 from natobs.probes.round import Round
 from natobs.probes.sd_document import parse
 from tests.otlp_receiver import receiving
-from tests.scripted import Attempting, at_once, black_hole, descriptors, echo, kinds, probe_file, refused, settings
+from tests.scripted import (
+    Attempting,
+    all_given_back,
+    at_once,
+    black_hole,
+    descriptors,
+    echo,
+    kinds,
+    probe_file,
+    refused,
+    settings,
+)
 from tests.test_pushgateway import exposed, pushgateway
 from tests.web_answers import Web, answer, web
 
@@ -64,7 +75,7 @@ def test_every_target_is_attempted_once_with_its_retries() -> None:
     assert found[metric.TARGETS.name] == 4
     assert metric.ENGINE_UP.name not in found
     assert {attempt.outcome.success for attempt in done.traced} >= {False}
-    assert descriptors() <= before  # fewer when garbage of earlier tests went meanwhile
+    assert all_given_back(before)
     assert set(threading.enumerate()) <= threads
 
 

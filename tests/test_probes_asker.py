@@ -15,7 +15,8 @@ from natobs.probes.model import Clock, Outcome, Reason
 from natobs.wire import asking
 from natobs.wire.asking import Reply, Request, Status
 from tests.probing import environment, probe, target, udp_server
-from tests.responding import HERE, ask, descriptors, reflect, responding
+from tests.responding import HERE, ask, reflect, responding
+from tests.scripted import descriptors
 
 Answer = Callable[[Request], list[bytes]]
 

@@ -19,7 +19,8 @@ from natobs.wire import asking, stamp, token
 from natobs.wire.asking import Probe, Reply, Request, Status
 from tests.loopback import eventually
 from tests.probing import udp_server
-from tests.responding import HERE, RATE, ask, deaf, descriptors, reflect, request, responding, tcp_server
+from tests.responding import HERE, RATE, ask, deaf, reflect, request, responding, tcp_server
+from tests.scripted import all_given_back, descriptors
 
 
 @pytest.mark.parametrize(("kind", "clock"), [("icmp", Clock.KERNEL_TXRX), ("udp", Clock.KERNEL_TXRX)])
@@ -249,7 +250,7 @@ def test_everything_is_given_back() -> None:
                 assert running.ask("udp", port).status is Status.MEASURED
                 assert running.ask("icmp", 0).status is Status.MEASURED
                 running.send(request(port, milliseconds=900))
-        assert descriptors() <= before  # fewer when garbage of earlier tests went meanwhile
+        assert all_given_back(before)
         assert set(threading.enumerate()) <= threads
 
 

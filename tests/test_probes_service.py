@@ -18,7 +18,18 @@ from natobs.exposition.prober import Prober
 from natobs.probe_config import Compare, Expect, ProbeFile
 from natobs.probes.model import Clock, Outcome, Reason, Target
 from natobs.probes.service import ProbeService, targets_of
-from tests.scripted import Attempting, at_once, black_hole, descriptors, echo, kinds, probe_file, refused, settings
+from tests.scripted import (
+    Attempting,
+    all_given_back,
+    at_once,
+    black_hole,
+    descriptors,
+    echo,
+    kinds,
+    probe_file,
+    refused,
+    settings,
+)
 
 QUICK: dict[str, object] = {"interval_seconds": 0.1, "timeout_seconds": 0.1, "retries": 1, "retry_delay_seconds": 0.01}
 RICH = Outcome(
@@ -315,7 +326,7 @@ def test_start_and_stop_leave_nothing_behind() -> None:
         service.reload(FILE)
         service.stop()
     ProbeService(FILE, kinds(script)).stop()  # never started
-    assert descriptors() <= descriptors_before  # fewer when garbage of earlier tests went meanwhile
+    assert all_given_back(descriptors_before)
     assert set(threading.enumerate()) <= threads_before
 
 
