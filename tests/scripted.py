@@ -118,14 +118,16 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def all_given_back(before: int, within: float = 5.0) -> bool:
-    """Whether no more descriptors than before are open, soon: a thread of an earlier test may hold one for a moment."""
-    deadline = time.monotonic() + within
-    while descriptors() > before:
-        if time.monotonic() > deadline:
-            return False
+@contextlib.contextmanager
+def all_given_back() -> Iterator[None]:
+    """Nothing that is begun within is left; a thread of an earlier test may hold a descriptor for a moment more."""
+    before, threads = descriptors(), set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5.0
+    while descriptors() > before and time.monotonic() < deadline:
         time.sleep(0.05)
-    return True
+    assert descriptors() <= before
+    assert set(threading.enumerate()) <= threads
 
 
 def held_seconds(pid: int | str = "self") -> float:

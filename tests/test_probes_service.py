@@ -23,7 +23,6 @@ from tests.scripted import (
     all_given_back,
     at_once,
     black_hole,
-    descriptors,
     echo,
     kinds,
     probe_file,
@@ -319,15 +318,13 @@ def test_a_reload_keeps_counters_of_targets_that_stay_and_a_wrong_one_changes_no
 
 
 def test_start_and_stop_leave_nothing_behind() -> None:
-    descriptors_before, threads_before = descriptors(), set(threading.enumerate())
-    for _turn in range(3):
-        service = ProbeService(FILE, kinds(script))
-        service.start()
-        service.reload(FILE)
-        service.stop()
-    ProbeService(FILE, kinds(script)).stop()  # never started
-    assert all_given_back(descriptors_before)
-    assert set(threading.enumerate()) <= threads_before
+    with all_given_back():
+        for _turn in range(3):
+            service = ProbeService(FILE, kinds(script))
+            service.start()
+            service.reload(FILE)
+            service.stop()
+        ProbeService(FILE, kinds(script)).stop()  # never started
 
 
 @pytest.mark.parametrize(
