@@ -8,12 +8,14 @@ both counts. A pair is made of eight turns each way; its figures are the lower q
 
 import argparse
 import json
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import cycle
 from statistics import median
 
@@ -108,8 +110,8 @@ def work(kind: str, gateway: str) -> None:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
             raw.bind(("eth0", _ETH_P_IP))
             for _line in sys.stdin:
-                some = iter([next(ready) for _frame in range(count * _BATCH)])
-                say(json.dumps(batches(count, lambda some=some: raw.send(next(some)))))  # type: ignore[misc]  # mypy sees no default
+                sending = map(raw.send, [next(ready) for _frame in range(count * _BATCH)])
+                say(json.dumps(batches(count, partial(next, sending))))
     elif kind == "datagrams":
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.connect((_SERVER, _SINK))
@@ -134,8 +136,6 @@ def work(kind: str, gateway: str) -> None:
 
 def sink() -> None:
     """Throw away what comes over TCP and UDP; answer a datagram that asks for it."""
-    import select  # noqa: PLC0415 - only this part
-
     with (
         socket.create_server((_SERVER, _SINK)) as listener,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,

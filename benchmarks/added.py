@@ -10,6 +10,8 @@ it and before the driver has it, and while all caches are cold that copy takes m
 import argparse
 import json
 import os
+import select
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import msgspec
 from rich.console import Console
 
 from benchmarks import added_report
@@ -81,9 +84,12 @@ class Said:
 
 def pairs(count: int) -> None:
     """Be the client: make so many pairs, and print what came of them."""
-    common = {"kind": "icmp", "interval_seconds": 10, "timeout_seconds": 1, "retries": 0}
-    compared = ProbeSettings(name="pairs", targets=(SERVER,), compare=Compare(responder=RESPONDER), **common)  # type: ignore[arg-type]  # values of a probe file
-    gateway = ProbeSettings(name="access", targets=(GATEWAY,), access=True, **common)  # type: ignore[arg-type]  # the same
+    gateway = ProbeSettings(
+        name="access", kind="icmp", targets=(GATEWAY,), access=True, interval_seconds=10, timeout_seconds=1, retries=0
+    )
+    compared = msgspec.structs.replace(
+        gateway, name="pairs", targets=(SERVER,), access=False, compare=Compare(responder=RESPONDER)
+    )
     targets = [Target(compared, SERVER), Target(gateway, GATEWAY)]
     environment, kinds = Environment(Resolver(60), Unnoticed()), Kinds()
     ended: list[Attempt] = []
@@ -110,9 +116,6 @@ def _rtt(attempt: Attempt) -> float | None:
 
 def load() -> None:
     """Be another client: send datagrams through the NAT to nobody, until standard input ends."""
-    import select  # noqa: PLC0415 - of this part only
-    import socket  # noqa: PLC0415 - the same
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.connect((DEAD, 9))
         while not select.select([sys.stdin], [], [], _LOAD_PAUSE)[0]:

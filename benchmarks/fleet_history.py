@@ -25,6 +25,8 @@ from natobs.catalogue.naming import EXPLAINED
 _LONG, _SHORT = 162 * 3600, 6 * 3600
 """Lengths of chunks before the last day and within it: both are lengths of blocks, so a chunk becomes one block."""
 _AT_ONCE = 2
+_NAMED = 8
+"""Metrics that are named in a line; of more their number is."""
 _OF_BOTH = {"natobs_build_info"}
 _OF_TROUBLE = {EXPLAINED.name}
 """Recorded while something is wrong, and only then."""
@@ -186,6 +188,6 @@ def describe(needs: Iterable[Need]) -> list[str]:
         groups[need.everywhere, need.seconds, need.step].append(need.name)
     return [
         f"{'all NATs' if everywhere else 'one cluster'}, {seconds / 3600:g} h every {step} s: "
-        + (", ".join(names) if len(names) <= 8 else f"{len(names)} metrics")  # noqa: PLR2004  what fits a few lines
+        + (", ".join(names) if len(names) <= _NAMED else f"{len(names)} metrics")
         for (everywhere, seconds, step), names in sorted(groups.items(), key=lambda item: item[0], reverse=True)
     ]

@@ -314,9 +314,9 @@ def main() -> None:
     results = []
     with Lab(topology.two_armed("bench-flows")) as lab:
         hosts = ["nat", *(name for name in lab.topology.hosts if name != "nat")]
-        for size in options.sizes:
-            spread = min(-(-size // most), len(hosts))
-            size = min(size, spread * most)  # noqa: PLW2901 - what this machine allows
+        for wanted in options.sizes:
+            spread = min(-(-wanted // most), len(hosts))
+            size = min(wanted, spread * most)  # what this machine allows
             fill(lab, hosts[:spread], size)
             results.append(report(size, spread, runs(lab, hosts[:spread], options.rounds)))
         scrapes = flow_scrapes.compare(lab, most=min(most, max(options.sizes)), pairs=options.rounds)

@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 from benchmarks import probe_truth
 from benchmarks.processes import cpu_seconds
-from natobs.probe_config import KindName
 
 PAUSE_SECONDS = 0.01
 """From one probe to the next: the shortest that all of them know."""
@@ -64,9 +63,9 @@ class Natobs:
         hosts: probed in turns.
     """
 
-    def __init__(self, kind: KindName, hosts: Sequence[str]) -> None:
+    def __init__(self, kind: probe_truth.Protocol, hosts: Sequence[str]) -> None:
         self.name = f"natobs {kind}"
-        self.protocol: probe_truth.Protocol = kind  # type: ignore[assignment]  # those three are called the same
+        self.protocol: probe_truth.Protocol = kind
         argv = [sys.executable, "-m", "benchmarks.probe_worker", "serve", kind, str(_PORTS[kind]), *hosts]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._read()
@@ -142,9 +141,9 @@ class Blackbox:
         port: of its own listener.
     """
 
-    def __init__(self, module: KindName, hosts: Sequence[str], port: int) -> None:
+    def __init__(self, module: probe_truth.Protocol, hosts: Sequence[str], port: int) -> None:
         self.name = f"blackbox {module}"
-        self.protocol: probe_truth.Protocol = module  # type: ignore[assignment]  # those are called the same
+        self.protocol: probe_truth.Protocol = module
         self._hosts, self._place, self._port = hosts, 0, port
         self._directory = TemporaryDirectory()
         config = Path(self._directory.name) / "blackbox.yml"

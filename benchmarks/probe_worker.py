@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from benchmarks.processes import quantile
 from natobs.probe_config import KindName, ProbeSettings
@@ -145,13 +145,14 @@ def main() -> None:
     """``serve KIND PORT HOST...``, ``pace KIND PORT RATE SECONDS HOST...`` or ``accept tcp PORT``."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    what, kind, port, *rest = sys.argv[1:]
+    what, word, port, *rest = sys.argv[1:]
+    kind = cast("KindName", word)
     if what == "serve":
-        serve(kind, int(port), rest)  # type: ignore[arg-type]  # a word of our own command line
+        serve(kind, int(port), rest)
     elif what == "accept":
         accept(int(port))
     else:
-        pace(kind, int(port), rest[2:], float(rest[0]), float(rest[1]))  # type: ignore[arg-type]  # the same
+        pace(kind, int(port), rest[2:], float(rest[0]), float(rest[1]))
 
 
 if __name__ == "__main__":

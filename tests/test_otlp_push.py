@@ -32,12 +32,13 @@ from tests.otlp_receiver import (
     series_of,
     until,
 )
-from tests.scripted import Attempting, at_once, kinds, probe_file, settings, target
+from tests.scripted import Attempting, at_once, held_seconds, kinds, probe_file, settings, target
 from tests.test_agent import LISTEN, nat_machine
 from tests.test_otlp_metrics import DROPS
 from tests.test_probes_service import get, value
 
-QUICK: dict[str, object] = {"interval_seconds": 0.1, "timeout_seconds": 0.1, "retries": 0}
+BEAT_SECONDS = 0.1
+QUICK: dict[str, object] = {"interval_seconds": BEAT_SECONDS, "timeout_seconds": 0.1, "retries": 0}
 PHASES = {"resolve": 0.001, "connect": 0.0123, "first_byte": 0.02}
 OUTCOMES = {
     "good.test": Outcome(rtt=0.0123, clock=Clock.KERNEL_TXRX, phases=PHASES),
@@ -258,6 +259,7 @@ def pusher_threads() -> list[str]:
 
 @pytest.mark.parametrize("receiver", ["gone", "hangs"])
 def test_without_a_receiver_nothing_else_suffers(receiver: str) -> None:
+    held = held_seconds()
     with receiving(hang) as hanging:
         url = hanging.url if receiver == "hangs" else f"http://127.0.0.1:{free_port()}"
         with probing(lambda: probes(url, timeout_seconds=30.0, queue=2, successes_per_span=1)) as (prober, base):
@@ -265,7 +267,8 @@ def test_without_a_receiver_nothing_else_suffers(receiver: str) -> None:
             began = time.monotonic()
             text = get(f"{base}/metrics")
             assert time.monotonic() - began < 5  # far from the 30 s that a push may take
-            assert counted(prober, "natobs_probe_beats_skipped_total") < 10  # of 0.1 s each: no push was waited for
+            # None, but for those that fell while the scheduler kept the threads of this process from the CPUs.
+            assert counted(prober, "natobs_probe_beats_skipped_total") <= max(0.0, held_seconds() - held) / BEAT_SECONDS
             assert (value(text, "natobs_probe_schedule_lag_seconds") or 0) < 2
             for signal in ("metrics", "traces"):
                 assert (value(text, "natobs_otlp_waiting", signal=signal) or 0) <= 2

@@ -77,7 +77,7 @@ def outcome(certificates: Faulty, talk: Talk, *, seconds: float = 2, body: str =
             **settings,
         )
         (attempt,) = run(HttpKind(), target)
-    assert attempt.seconds < seconds + 2
+    assert attempt.seconds < seconds + 0.3
     return attempt.outcome
 
 

@@ -27,7 +27,7 @@ def descriptors() -> int:
 
 def outcome(host: str, port: int, **settings: object) -> Outcome:
     (attempt,) = run(TcpKind(), probing.target(host, port, kind="tcp", **settings))
-    assert attempt.seconds < attempt.target.settings.timeout_seconds + 2
+    assert attempt.seconds < attempt.target.settings.timeout_seconds + 0.2
     return attempt.outcome
 
 
