@@ -7,6 +7,7 @@ held against Grafana's types for Python.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +25,9 @@ HERE = Path(__file__).parent
 MODULES = HERE.parent / ".tools/grafana_schema/node_modules"
 NODE = shutil.which("node")
 
-pytestmark = pytest.mark.skipif(NODE is None, reason="Node.js is not present, and nothing else needs it")
+pytestmark = pytest.mark.skipif(
+    NODE is None and "CI" not in os.environ, reason="Node.js is not present, and nothing but the gate insists on it"
+)
 
 
 def typescript(dashboards: dict[str, Json]) -> str:

@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from natobs.catalogue.types import AnySample, Exemplar, HistogramSample, HistogramValue, Kind, Label, Metric, Sample
+from natobs.catalogue.metrics import agent, conntrack, probes
+from natobs.catalogue.types import (
+    AnySample,
+    Exemplar,
+    HistogramSample,
+    HistogramValue,
+    Kind,
+    Label,
+    Metric,
+    Sample,
+    metrics_of,
+)
 from natobs.exposition.encode import encode
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -266,9 +277,6 @@ def test_negotiation(accept: str, content_type: str) -> None:
 
 
 def test_promtool_finds_nothing_to_say() -> None:
-    from natobs.catalogue.metrics import agent, conntrack, probes  # noqa: PLC0415 - real rows, where promtool's rules matter
-    from natobs.catalogue.types import metrics_of  # noqa: PLC0415
-
     metrics = [*metrics_of(agent), *metrics_of(conntrack), *metrics_of(probes)]
     samples: list[AnySample] = []
     for metric in metrics:

@@ -25,7 +25,7 @@ def measured(request: Request, nanoseconds: int = 1000) -> bytes:
     return asking.encode_reply(Reply(request.nonce, Status.MEASURED, "", nanoseconds, "kernel_txrx"))
 
 
-def told(answer: Answer, seconds: float = 0.3, **settings: Any) -> tuple[Outcome, list[Request]]:  # noqa: ANN401
+def told(answer: Answer, seconds: float = 0.3, **settings: Any) -> tuple[Outcome, list[Request]]:  # noqa: ANN401  any setting
     """What the asker makes of an answer, and what it asked."""
     asked: list[Request] = []
 

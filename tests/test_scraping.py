@@ -29,7 +29,7 @@ def resources(made: Plan) -> dict[str, dict[str, Any]]:
 def accepted(resource: dict[str, Any]) -> bool:
     """Whether the operator's schema has every field, and every value is of its type and in its bounds."""
     from cloudcoil.models.prometheus_operator import v1, v1alpha1  # noqa: PLC0415  it takes two seconds
-    from pydantic import BaseModel, ValidationError  # noqa: PLC0415
+    from pydantic import BaseModel, ValidationError  # noqa: PLC0415  the same
 
     models: tuple[type[BaseModel], ...] = (v1.PrometheusRule, v1.ServiceMonitor, v1.PodMonitor, v1alpha1.ScrapeConfig)
     model = next(one for one in models if one.__name__ == resource["kind"])

@@ -79,7 +79,7 @@ def gameday(  # noqa: PLR0913  one argument for each option
 ) -> None:
     """Break a NAT in every way, and see what reaches the pager."""
     from natobs.lab.gameday import report  # noqa: PLC0415  only these commands need it
-    from natobs.lab.gameday.setting import Setting  # noqa: PLC0415
+    from natobs.lab.gameday.setting import Setting  # noqa: PLC0415  the same
 
     if quick and fault:
         raise click.UsageError("either --quick or names of faults")
@@ -117,7 +117,7 @@ def _played(
 ) -> Generator[tuple[type[Fault], Outcome | LabError]]:
     """Play faults, and give what came of each as soon as it is known: those that need the machine's CPU last."""
     from natobs.lab.gameday import together  # noqa: PLC0415  only this command needs it
-    from natobs.lab.gameday.day import Play  # noqa: PLC0415
+    from natobs.lab.gameday.day import Play  # noqa: PLC0415  the same
 
     beside = [kind for kind in kinds if jobs > 1 and not together.alone(kind)]
     yield from together.Together(jobs, setting, _progress).outcomes(beside)
@@ -144,7 +144,7 @@ def soak(minutes: float, topology: str, time_scale: float, *, any_load: bool, as
     destination. The exit status is 1 when anything reached the pager.
     """
     from natobs.lab.gameday.setting import ABOUT_CPU, Setting  # noqa: PLC0415  only these commands need it
-    from natobs.lab.gameday.soak import soak as soaking  # noqa: PLC0415
+    from natobs.lab.gameday.soak import soak as soaking  # noqa: PLC0415  the same
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: like Ctrl-C
     if not any_load:
@@ -167,7 +167,7 @@ def _progress(line: str) -> None:
 def show(outcomes: list[Outcome]) -> None:
     """Print the table: of Markdown where it is not for a terminal, to paste it."""
     from rich import box  # noqa: PLC0415  only where a person reads
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  the same
 
     from natobs.lab.gameday import report  # noqa: PLC0415  only these commands need it
 

@@ -60,8 +60,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
     http: Sequence[str],
     metrics: Sequence[str],
     without: Sequence[str],
-    stateful: bool,  # noqa: FBT001
-    stun_any: bool,  # noqa: FBT001
+    stateful: bool,  # noqa: FBT001  a flag, which click passes
+    stun_any: bool,  # noqa: FBT001  the same
     rate: float,
     total_rate: float,
     max_body: int,

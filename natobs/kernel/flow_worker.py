@@ -98,8 +98,8 @@ def carry_out(order: Order, machine: Machine, progress: Callable[[int], object] 
         UnavailableError: the kernel has no such table, or refuses to show it to this process.
     """
     # numpy is loaded here, and in no process that only gives orders.
-    from natobs.kernel.flow_aggregate import Scope, Tenant  # noqa: PLC0415
-    from natobs.kernel.flow_census import Limits, take  # noqa: PLC0415
+    from natobs.kernel.flow_aggregate import Scope, Tenant  # noqa: PLC0415  for that reason
+    from natobs.kernel.flow_census import Limits, take  # noqa: PLC0415  the same
 
     tenants = tuple(Tenant(one.name, tuple(map(ip_network, one.prefixes)), one.marks) for one in order.tenants)
     scope = Scope(tuple(map(ip_network, order.inside)), tenants, listed=order.listed)

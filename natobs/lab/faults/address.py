@@ -29,9 +29,10 @@ class AddressChanged(Fault):
         topology = self.lab.topology
         rules = []
         for family in topology.families:
-            address, ip = self.address(family), "ip" if family == 4 else "ip6"  # noqa: PLR2004  an IP version
-            single = f"{address}/{32 if family == 4 else 128}"  # noqa: PLR2004  an IP version
-            add = ("ip", "address", "add", single, "dev", UPLINK, *(() if family == 4 else ("nodad",)))  # noqa: PLR2004
+            address = self.address(family)
+            ip, length, *now = ("ip", 32) if family == 4 else ("ip6", 128, "nodad")  # noqa: PLR2004  an IP version
+            single = f"{address}/{length}"
+            add = ("ip", "address", "add", single, "dev", UPLINK, *map(str, now))
             self.change("nat", add, ("ip", f"-{family}", "address", "flush", "dev", UPLINK, "to", single))
             inside = f"{{ {', '.join(topology.inside(family))} }}"
             rules.append(f"{ip} saddr {inside} {ip} daddr != {inside} snat {ip} to {address}")
