@@ -82,5 +82,5 @@ def test_a_path_has_one_state_of_all(emitted: list[AnySample]) -> None:
 
 
 def test_phases_of_critical_targets_stand_for_themselves(emitted: list[AnySample]) -> None:
-    phases = [sample.labels for sample in emitted if sample.metric is metric.PHASE_DURATION]
+    phases = [sample.labels for sample in emitted if sample.metric is metric.PHASE_SECONDS]
     assert phases == [("rich", "http", "rich.test:862", phase) for phase in metric.PHASES]

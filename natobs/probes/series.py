@@ -68,21 +68,19 @@ class Histogram:
 
 
 class Distributions:
-    """The histograms of one label set."""
+    """The histograms of one label set, and the time spent in each phase."""
 
     def __init__(self) -> None:
         self._duration = Histogram(metric.DURATION)
         self._rtt = Histogram(metric.RTT)
-        self._phases: dict[str, Histogram] = {}
+        self._phases: Counter[str] = Counter()
 
     def add(self, attempt: Attempt) -> None:
         """Count one attempt."""
         self._duration.add(attempt.seconds, attempt)
         outcome = attempt.outcome
         for phase, seconds in outcome.phases.items():
-            if phase not in self._phases:
-                self._phases[phase] = Histogram(metric.PHASE_DURATION)
-            self._phases[phase].add(seconds, attempt)
+            self._phases[phase] += seconds
         if outcome.rtt is not None and outcome.clock is not Clock.USERSPACE:
             self._rtt.add(outcome.rtt, attempt)
 
@@ -90,8 +88,8 @@ class Distributions:
         """What has been counted."""
         yield self._duration.sample(labels)
         yield self._rtt.sample(labels)
-        for phase, histogram in self._phases.items():
-            yield histogram.sample((*labels, phase))
+        for phase, seconds in self._phases.items():
+            yield metric.PHASE_SECONDS.sample(seconds, *labels, phase)
 
 
 class AccessDistribution:

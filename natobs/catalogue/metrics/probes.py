@@ -83,14 +83,14 @@ DURATION = Metric(
     buckets=DURATION_BUCKETS,
     start=Start.PROCESS,
 )
-PHASE_DURATION = Metric(
-    "natobs_probe_phase_duration_seconds",
-    Kind.HISTOGRAM,
-    "How long the phases of attempts with a connection took, the one in which an attempt failed included",
+PHASE_SECONDS = Metric(
+    "natobs_probe_phase_seconds_total",
+    Kind.COUNTER,
+    "Time that attempts with a connection spent in each phase, the one in which an attempt failed included; by the "
+    "count of natobs_probe_duration_seconds it is that of one attempt",
     "TCP_INFO and the kernel's receive stamps; resolving by the program's clock",
     unit="seconds",
     labels=(*LABELS, Label("phase", "part of the attempt", domain=PHASES)),
-    buckets=DURATION_BUCKETS,
     start=Start.PROCESS,
 )
 RTT = Metric(

@@ -160,13 +160,19 @@ def destinations(make: Maker, watched: Watched) -> tuple[Tile, ...]:
         make.graph(
             About(
                 "Phases of connections",
-                "How long 99 % of the phases at most took: resolving, connecting, TLS, first byte, transfer.",
+                "Where the time of an attempt with a connection goes, on average: resolving, connecting, TLS, first "
+                "byte, transfer. Phases of one kind add up to its attempt.",
                 unit="s",
                 shows=("M9",),
                 size=(12, 8),
             ),
             Line(
-                quantile(_MOST, probes.PHASE_DURATION, Span.RATE, *Scope.SUBNET.value, "phase"), "{{subnet}} {{phase}}"
+                total(Scope.SUBNET, rate(series(probes.PHASE_SECONDS), Span.RATE), "kind", "phase").by_one(
+                    "/",
+                    total(Scope.SUBNET, rate(series(probes.DURATION, "_count"), Span.RATE), "kind") > 0,
+                    (*Scope.SUBNET.value, "kind"),
+                ),
+                "{{subnet}} {{kind}} {{phase}}",
             ),
         ),
         make.graph(
