@@ -4,7 +4,7 @@ Knows attempts and rows of the catalogue; refuses to know threads, time and whic
 """
 
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 
 from natobs.catalogue.metrics import probes as metric
@@ -73,7 +73,7 @@ class Distributions:
     def __init__(self) -> None:
         self._duration = Histogram(metric.DURATION)
         self._rtt = Histogram(metric.RTT)
-        self._phases: Counter[str] = Counter()
+        self._phases: defaultdict[str, float] = defaultdict(float)
 
     def add(self, attempt: Attempt) -> None:
         """Count one attempt."""
