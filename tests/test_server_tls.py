@@ -15,6 +15,7 @@ import pytest
 from natobs.errors import WebConfigError
 from natobs.exposition.limits import Limits
 from natobs.exposition.messages import Request, Response
+from natobs.exposition.tlsrules import CURVES
 from natobs.exposition.webconfig import load_web_config
 from natobs.exposition.webschema import WebConfig
 from tests.loopback import Answer, Certificates, eventually, fetch, raw, read_all, serving
@@ -124,9 +125,17 @@ def test_versions_suites_and_curve_are_enforced(pki: Certificates) -> None:
         with pytest.raises(REFUSED):
             fetch(server.addresses[0], tls=context)
         wrong_curve = pki.client()
-        wrong_curve.set_ecdh_curve("X25519")
+        wrong_curve.set_ecdh_curve("prime256v1")
         with pytest.raises(REFUSED):
             fetch(server.addresses[0], tls=wrong_curve)
+
+
+def test_a_curve_that_this_python_does_not_take_is_refused_by_its_name(
+    pki: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CURVES, "X25519", "no such curve")
+    with pytest.raises(WebConfigError, match="curve_preferences: X25519 cannot be chosen with Python 3"):
+        configure(pki.directory, tls_section("  curve_preferences: [X25519]\n"))
 
 
 def test_a_renewed_certificate_is_used_by_the_next_connection(pki: Certificates, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ that the section was checked (tlsrules.py). Knows nothing of HTTP.
 
 import ipaddress
 import logging
+import platform
 import os
 import ssl
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def build_context(section: TlsSection) -> ssl.SSLContext:
     """Make the context of a checked section, reading its files.
 
     Raises:
-        WebConfigError: a file cannot be read, or does not hold what it should.
+        WebConfigError: a file cannot be read, or does not hold what it should; or this Python takes no such curve.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = VERSIONS[section.min_version]
@@ -38,7 +39,7 @@ def build_context(section: TlsSection) -> ssl.SSLContext:
     if suites:
         context.set_ciphers(":".join(suites))
     for curve in section.curve_preferences:
-        context.set_ecdh_curve(CURVES[curve])
+        _set_curve(context, curve)
     _load_pair(context, section)
     _load_authority(context, section)
     context.set_alpn_protocols(["http/1.1"])
@@ -102,6 +103,14 @@ def _plain_address(text: str) -> str:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError:
         return ""
+
+
+def _set_curve(context: ssl.SSLContext, curve: str) -> None:
+    try:
+        context.set_ecdh_curve(CURVES[curve])
+    except (ValueError, ssl.SSLError) as error:  # Debian 12's Python 3.11.2 takes no X25519
+        problem = f"{curve} cannot be chosen with Python {platform.python_version()}; name another, or none for all"
+        raise wrong("curve_preferences", problem) from error
 
 
 def _load_pair(context: ssl.SSLContext, section: TlsSection) -> None:

@@ -21,6 +21,8 @@ from natobs.wire import timestamps
 
 READ_BYTES = 16_384
 """Of one read: what a hostile peer may make this process digest at a time, and the size of a TLS record."""
+_RAGGED = "UNEXPECTED_EOF_WHILE_READING"
+"""What Debian 12's Python 3.11.2 calls an SSLEOFError, as later ones do not (CPython's gh-95494)."""
 
 
 class Stream:
@@ -99,10 +101,10 @@ class Stream:
                 pass
             except ssl.SSLZeroReturnError:
                 return b""
-            except ssl.SSLEOFError:
-                self.ragged = True
-                return b""
             except ssl.SSLError as error:
+                if isinstance(error, ssl.SSLEOFError) or error.reason == _RAGGED:
+                    self.ragged = True
+                    return b""
                 raise FailedError(Reason.TLS, explain(error)) from error
             data = yield from self._receive()
             if data:

@@ -43,6 +43,8 @@ class Contexts:
             key = (tls.ca_file, written, tls.verify)
             if key not in self._made:
                 context = ssl.create_default_context(cafile=tls.ca_file or None)
+                # Debian 12's Python 3.11.2 takes the end of the connection for the end of the data (CPython's gh-95494)
+                context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
                 if not tls.verify:
                     context.check_hostname = False
                     context.verify_mode = ssl.CERT_NONE
