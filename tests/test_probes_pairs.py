@@ -194,7 +194,7 @@ def test_a_slow_companion_of_the_beat_before_does_not_hold_up_the_next_beat() ->
         begun = time.monotonic()
         made.engine.begin(0)  # while the companion is under way
         made.finish(2)
-        assert time.monotonic() - begun < 0.1
+        assert time.monotonic() - begun < 0.3  # far from the 0.4 that the companion may take
         assert [(attempt.companion, attempt.pair) for attempt in made.done] == [(False, 1), (False, 0)]
         assert made.engine.in_flight == 1
         made.finish(3)
