@@ -313,8 +313,9 @@ GROUPS: Mapping[str, tuple[int, tuple[Value, ...]]] = {
     "natobs-packets": (QUICK, (DROPS, LOST, PACKETS)),
     "natobs-probes": (
         QUICK,
-        (ADDED, FAILING, NAT_FAILING, NAMELESS, NAMELESS_LATELY, FORWARDED, RETURNED, DELIVERED, ARRIVED),
+        (FAILING, NAT_FAILING, NAMELESS, NAMELESS_LATELY, FORWARDED, RETURNED, DELIVERED, ARRIVED),
     ),
+    "natobs-latency": (QUICK, (ADDED,)),
     "natobs-flows": (QUICK, (UNANSWERED,)),
     "natobs-hours": (HOUR, (EGRESS,)),
 }

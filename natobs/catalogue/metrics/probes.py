@@ -49,7 +49,11 @@ DURATION_BUCKETS = (*(digits / 10**exponent for exponent in (3, 2, 1, 0) for dig
 _ENGINE = "the prober's engine"
 _SHARED = "the probe file; targets that are not critical share the empty value"
 LABELS = (
-    Label("probe", "name of the probe; empty in histograms of targets that are not critical", bound="the probe file"),
+    Label(
+        "probe",
+        "name of the probe; empty in histograms and phases of targets that are not critical",
+        bound="the probe file",
+    ),
     Label("kind", "what is sent", domain=KINDS),
     Label("target", "host and port of a critical target", bound=_SHARED),
 )
