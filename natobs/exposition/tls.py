@@ -6,8 +6,8 @@ that the section was checked (tlsrules.py). Knows nothing of HTTP.
 
 import ipaddress
 import logging
-import platform
 import os
+import platform
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
