@@ -112,6 +112,47 @@ def test_what_the_rate_holds_back_stays_due_and_nobody_starves() -> None:
     assert min(counts.values()) >= 28
 
 
+def test_first_attempts_keep_their_beats_where_retries_are_more_than_the_rate_allows() -> None:
+    plan = Plan([60.0] * 600 + [1.0], 20.0, 0.0, chance(8))  # 11 first attempts a second; when all fail, 33 with retries
+    failing: list[tuple[float, Due]] = []
+    times: list[float] = []
+    retries = 0
+    for turn in range(round(180 / TICK)):
+        now = turn * TICK
+        while failing and failing[0][0] <= now:
+            _end, due = failing.pop(0)
+            if due.number < 2:
+                plan.again(due.target, due.number + 1, now + 0.5)
+        for due in plan.due(now):
+            failing.append((now + 2.0, due))
+            times += [now] if due.target == 600 and not due.number else []
+            retries += due.number > 0
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    assert len(times) == pytest.approx(180, abs=2)
+    assert max(gaps) < 2
+    assert plan.skipped == 0
+    assert retries > 180 * 4  # with what the rate leaves
+
+
+def test_a_retry_that_the_next_beat_overtakes_is_left_out() -> None:
+    plan = Plan([10.0], 1.0, 0.0, chance(9))
+    beat = plan.next_time
+    assert [due.number for due in plan.due(beat)] == [0]
+    plan.again(0, 1, beat + 9.99)
+    assert plan.due(beat + 9.98) == []
+    assert [due.number for due in plan.due(beat + 10.0)] == [0]  # both are due, and the rate allows one
+    assert plan.due(beat + 15.0) == []
+
+
+def test_retries_that_are_overtaken_again_and_again_do_not_pile_up() -> None:
+    plan = Plan([1.0], 1.0, 0.0, chance(10))  # nothing to spare for retries
+    first = plan.next_time
+    for turn in range(5000):
+        plan.due(first + turn)
+        plan.again(0, 1, first + turn + 0.9)
+    assert len(plan._retries) <= 1100
+
+
 def test_a_retry_has_its_number_and_no_beat_follows_from_it() -> None:
     plan = Plan([100.0], 10, 0.0, chance(6))
     plan.again(0, 2, 1.0)

@@ -245,6 +245,7 @@ def test_the_lag_is_the_greatest_of_a_minute() -> None:
         stats.report(attempt(one, lag=lag))
     assert values(stats)["schedule_lag_seconds",] == 0.5
     time.now += 20
+    stats.report(attempt(one, number=1, lag=7.0))  # a retry: what the rate leaves to it is no matter of the schedule
     assert values(stats)["schedule_lag_seconds",] == 0.2
     time.now += 100
     assert ("schedule_lag_seconds",) not in values(stats)

@@ -4,7 +4,9 @@ Every target keeps its own beat (isochronous, with a phase of its own), the
 beats of one interval are spread over it, the total never exceeds the rate by
 more than a short burst, and after a suspension the beats that were missed are
 skipped rather than made up for (RFC 2330, section 11, on why probes must not
-synchronise).
+synchronise). First attempts go before retries: where everything fails at once,
+retries may be more than the rate allows, and beats that waited behind them
+would be skipped, those of short intervals always.
 """
 
 import heapq
@@ -18,6 +20,8 @@ from natobs.errors import ConfigError
 BURST_SECONDS = 0.05
 """What falls due together is sent together, up to so many seconds' worth of the rate: in any span of time there are at
 most the span and this, times the rate."""
+_FEW = 1000
+"""Overtaken retries are swept away when there are so many more of them than of those that are still wanted."""
 
 
 class Due(NamedTuple):
@@ -57,7 +61,11 @@ class Plan:
     skipped: int = 0
     paired: set[int] = field(default_factory=set)
     _intervals: dict[int, float] = field(default_factory=dict)
-    _heap: list[Due] = field(default_factory=list)
+    _firsts: list[Due] = field(default_factory=list)
+    _retries: list[Due] = field(default_factory=list)
+    """With those that are wanted no more."""
+    _wanted: dict[int, Due] = field(default_factory=dict)
+    """The retry that a target waits for."""
     _tokens: float = 0.0
     _refilled: float = 0.0
 
@@ -69,27 +77,42 @@ class Plan:
     @property
     def next_time(self) -> float:
         """When the next attempt is due; infinity without targets."""
-        return self._heap[0].time if self._heap else float("inf")
+        return min((waiting[0].time for waiting in (self._firsts, self._retries) if waiting), default=float("inf"))
 
     def due(self, now: float) -> list[Due]:
-        """The attempts to begin now, in the order in which they were planned; each target's next beat is planned.
+        """The attempts to begin now, first ones in the order in which they were planned, and then retries likewise.
 
-        What the rate does not allow now stays due.
+        Each target's next beat is planned. What the rate does not allow now stays due, but for a retry that the next
+        first attempt at its target overtakes: that one is left out.
         """
         self._refill(now)
         begun: list[Due] = []
-        while self._heap and self._heap[0].time <= now and self._tokens >= 1:
-            attempt = heapq.heappop(self._heap)
-            if attempt.number == 0 and attempt.target in self._intervals:
-                interval = self._intervals[attempt.target]
-                missed = int((now - attempt.time) // interval)
-                self.skipped += missed
-                heapq.heappush(self._heap, Due(attempt.time + (missed + 1) * interval, attempt.target))
-                if missed:
-                    continue  # a suspension: the next beat keeps its phase, and nothing is made up for
+        while self._tokens >= 1 and (attempt := self._next_first(now) or self._next_retry(now)) is not None:
             self._tokens -= 2 if not attempt.number and attempt.target in self.paired else 1
             begun.append(attempt)
         return begun
+
+    def _next_first(self, now: float) -> Due | None:
+        while self._firsts and self._firsts[0].time <= now:
+            attempt = heapq.heappop(self._firsts)
+            interval = self._intervals.get(attempt.target)
+            if interval is None:
+                return attempt
+            missed = int((now - attempt.time) // interval)
+            self.skipped += missed
+            heapq.heappush(self._firsts, Due(attempt.time + (missed + 1) * interval, attempt.target))
+            if not missed:  # else a suspension: the next beat keeps its phase, and nothing is made up for
+                self._wanted.pop(attempt.target, None)
+                return attempt
+        return None
+
+    def _next_retry(self, now: float) -> Due | None:
+        while self._retries and self._retries[0].time <= now:
+            attempt = heapq.heappop(self._retries)
+            if self._wanted.get(attempt.target) is attempt:
+                del self._wanted[attempt.target]
+                return attempt
+        return None
 
     def change(self, removed: Collection[int], added: Mapping[int, float], now: float) -> None:
         """Forget some targets and take others in; those that stay keep their beats and their retries.
@@ -101,14 +124,24 @@ class Plan:
             now: the first beats of new targets fall into the first interval after it.
         """
         if removed:
-            self._heap = [due for due in self._heap if due.target not in removed]
+            self._firsts = [due for due in self._firsts if due.target not in removed]
             for target in removed:
                 self._intervals.pop(target, None)
+                self._wanted.pop(target, None)
         self._add(added, now)
 
     def again(self, target: int, number: int, time: float) -> None:
         """Plan one attempt beside the beats: a retry, or the only one of a target that has no beats."""
-        heapq.heappush(self._heap, Due(time, target, number))
+        attempt = Due(time, target, number)
+        if not number:
+            heapq.heappush(self._firsts, attempt)
+            return
+        self._wanted[target] = attempt
+        if len(self._retries) > 2 * len(self._wanted) + _FEW:
+            self._retries = list(self._wanted.values())
+            heapq.heapify(self._retries)
+        else:
+            heapq.heappush(self._retries, attempt)
 
     def _add(self, added: Mapping[int, float], now: float) -> None:
         """Spread the beats of new targets over their intervals."""
@@ -120,8 +153,8 @@ class Plan:
             self.chance.shuffle(targets)
             for place, target in enumerate(targets):
                 phase = (place + self.chance.random()) / len(targets)
-                self._heap.append(Due(now + phase * interval, target))
-        heapq.heapify(self._heap)
+                self._firsts.append(Due(now + phase * interval, target))
+        heapq.heapify(self._firsts)
 
     @property
     def _most_tokens(self) -> float:

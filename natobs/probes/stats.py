@@ -162,7 +162,8 @@ class Stats:
             self._hour.add(attempt, now)
         place.counters.add(attempt)
         place.distributions.add(attempt)
-        self._note_lag(attempt.lag, int(now // _LAG_SLOT_SECONDS))
+        if not attempt.number:  # retries make do with what first attempts leave of the rate
+            self._note_lag(attempt.lag, int(now // _LAG_SLOT_SECONDS))
 
     def _note_lag(self, lag: float, slot: int) -> None:
         greatest = self._lags.get(slot)

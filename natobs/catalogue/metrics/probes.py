@@ -260,7 +260,7 @@ SOURCE = Metric(
 SCHEDULE_LAG = Metric(
     "natobs_probe_schedule_lag_seconds",
     Kind.GAUGE,
-    "How much later than planned an attempt began, at most, within the last 60 s",
+    "How much later than planned a first attempt began, at most, within the last 60 s",
     "monotonic clock against the plan",
     unit="seconds",
 )
