@@ -131,6 +131,24 @@ def test_requests_with_a_body_are_refused(method: str, header: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("bytes_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n", b"413"),
+        (b"HEAD / HTTP/1.1\r\nHost: n\r\n\r\nno request\r\n\r\n", b"400"),
+    ],
+    ids=["no chunk", "no request after HEAD"],
+)
+def test_what_breaks_off_later_is_refused_in_full_and_no_fault_of_the_server(
+    bytes_: bytes, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), serving(metrics) as server, raw(server.addresses[0], bytes_) as client:
+        head, _, body = read_all(client).rpartition(b"\r\n\r\n")
+    assert b"HTTP/1.1 " + status in head
+    assert body.startswith(status)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
     "request_", [b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET http://[ HTTP/1.0\r\n\r\n", b"?\r\n\r\n"]
 )
 def test_what_is_no_request_is_answered_with_400_and_closed(request_: bytes) -> None:

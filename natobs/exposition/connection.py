@@ -107,16 +107,16 @@ class Connection:
 
     async def _answer(self, request: Request | Response) -> bool:
         """Send the response to a request; False when the connection cannot go on."""
+        self._head_only = isinstance(request, Request) and request.method == "HEAD"
         if isinstance(request, Response):
             await self._refuse(request)
             return False
-        self._head_only = request.method == "HEAD"
         methods = self._methods(request.path)
         if request.method not in methods:
             allow = ", ".join(methods)
             await self._refuse(plain(HTTPStatus.METHOD_NOT_ALLOWED, f"only {allow}", ("Allow", allow)))
             return False
-        if not isinstance(self._http.next_event(), h11.EndOfMessage):
+        if self._has_body():
             await self._refuse(plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a request with a body is not read"))
             return False
         response = await self._policy.refusal(request) or await self._render(request)
@@ -125,6 +125,13 @@ class Connection:
             return False
         self._http.start_next_cycle()
         return True
+
+    def _has_body(self) -> bool:
+        """Whether there is more of the request than its head, be it a body or not even that."""
+        try:
+            return not isinstance(self._http.next_event(), h11.EndOfMessage)
+        except h11.RemoteProtocolError:  # a chunk without a size
+            return True
 
     async def _idle(self) -> float | None:
         """Wait for the first byte of another request; return the deadline of its head, None for no more requests."""
