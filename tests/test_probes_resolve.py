@@ -8,6 +8,7 @@ import pytest
 
 from natobs.probes.model import Wait
 from natobs.probes.resolve import Address, ResolveError, Resolver
+from tests.loopback import eventually
 from tests.scripted import descriptors
 
 FOUND: list[Address] = [(socket.AF_INET, ("192.0.2.1", 80)), (socket.AF_INET6, ("2001:db8::1", 80))]
@@ -121,6 +122,10 @@ def test_attempts_whose_time_is_up_leave_nothing_behind_while_the_library_hangs(
 ) -> None:
     library.go.clear()
     before = descriptors()
+    asked = resolver.resolve("hanging.test", 80, "any")
+    next(asked)
+    assert eventually(lambda: len(library.asked) == 1)
+    asked.close()
     for _turn in range(200):
         steps = resolver.resolve("hanging.test", 80, "any")
         next(steps)
@@ -142,6 +147,37 @@ def test_names_that_hang_do_not_pile_up_threads(resolver: Resolver, library: Lib
         steps.close()
     assert threading.active_count() - before <= 4
     library.go.set()
+
+
+def test_names_that_nobody_waits_for_any_more_do_not_pile_up(resolver: Resolver, library: Library) -> None:
+    library.go.clear()
+    hanging = [resolver.resolve(f"host{number}.test", 80, "any") for number in range(4)]
+    for steps in hanging:
+        next(steps)
+    assert eventually(lambda: len(library.asked) == 4)
+    for number in range(100):
+        steps = resolver.resolve(f"later{number}.test", 80, "any")
+        next(steps)
+        steps.close()
+    for steps in hanging:
+        steps.close()
+    library.go.set()
+    assert drive(resolver, "wanted.test")[0] == FOUND
+    assert [host for host, _family in library.asked[4:]] == ["wanted.test"]
+    assert eventually(lambda: not resolver._running)
+
+
+def test_a_name_is_asked_for_again_once_there_are_threads_again(
+    resolver: Resolver, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")  # what Python says where the limit of tasks is reached
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            drive(resolver, "name.test")
+    assert drive(resolver, "name.test")[0] == FOUND
 
 
 def test_threads_end_when_closed(library: Library) -> None:

@@ -20,6 +20,7 @@ from natobs.probe_config import ProbeSettings
 from natobs.probes import once
 from natobs.probes.model import Attempt, Target
 from natobs.probes.registry import KindByName
+from natobs.probes.resolve import Resolver
 from natobs.probes.service import MakeKinds, ProbeService, target_of
 from natobs.probes.targeting import aim
 
@@ -44,6 +45,8 @@ class AdHoc:
         self._make_kinds = make_kinds
         self._most_at_once = most_at_once
         self._places = threading.BoundedSemaphore(most_at_once)
+        # One for all: its few threads are all that can stay behind while a name server hangs.
+        self._resolver = Resolver(0)
 
     def __call__(self, request: Request) -> Response:
         """Attempt once and answer with what came of it; 400 and 403 for what cannot or may not be probed."""
@@ -68,12 +71,16 @@ class AdHoc:
             )
         try:
             attempts: list[Attempt] = []
-            once.run([target], kinds, attempts.append)
+            once.run([target], kinds, attempts.append, resolver=self._resolver)
         except (ConfigError, SetupError) as error:
             return plain(HTTPStatus.BAD_REQUEST, str(error))
         finally:
             self._places.release()
         return Response(HTTPStatus.OK.value, "".join(_lines(attempts[0])).encode(), _TYPE)
+
+    def close(self) -> None:
+        """Let go of the threads that resolve names; what asks later waits in vain."""
+        self._resolver.close()
 
 
 def _target(settings: ProbeSettings, text: str, limit: float, kinds: KindByName) -> Target:

@@ -47,6 +47,7 @@ class Probing:
     def stop(self) -> None:
         """End; attempts in flight are abandoned."""
         self.service.stop()
+        self._adhoc.close()
         self._ended = True
 
     def samples(self) -> list[AnySample]:

@@ -40,12 +40,12 @@ class _Lookup:
 
 
 class Resolver:
-    """Resolves names for all probers of one engine.
+    """Resolves names for all probers of one engine, or of several.
 
     A name is asked for once at a time, so that a resolver that hangs holds up one question a name and no more.
 
     Args:
-        seconds: how long an answer is used before the name is asked again.
+        seconds: how long an answer is used before the name is asked again; with 0 each time anew.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -76,7 +76,9 @@ class Resolver:
             if known is not None and known[0] > time.monotonic():
                 return known[1]
             lookup = self._running.get(key) or self._ask(key)
-        yield from self._await(lookup)
+            descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            lookup.waiting.add(descriptor)
+        yield from self._await(lookup, descriptor)
         if lookup.error:
             raise ResolveError(lookup.error)
         return lookup.addresses
@@ -102,18 +104,16 @@ class Resolver:
             self._questions.put(None)
 
     def _ask(self, key: _Key) -> _Lookup:
-        lookup = self._running[key] = _Lookup(key)
         if len(self._threads) < _THREADS:
-            self._threads.append(threading.Thread(target=self._answer, name="natobs-resolve", daemon=True))
-            self._threads[-1].start()
+            thread = threading.Thread(target=self._answer, name="natobs-resolve", daemon=True)
+            thread.start()  # first: where none is to be had, nobody shall wait for an answer to this
+            self._threads.append(thread)
+        lookup = self._running[key] = _Lookup(key)
         self._questions.put(lookup)
         return lookup
 
-    def _await(self, lookup: _Lookup) -> Generator[Wait, None, None]:
-        descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    def _await(self, lookup: _Lookup, descriptor: int) -> Generator[Wait, None, None]:
         try:
-            with self._lock:
-                lookup.waiting.add(descriptor)
             while not lookup.done:
                 yield Wait(descriptor)
         finally:
@@ -126,12 +126,16 @@ class Resolver:
         """A thread: look names up until there is nothing more to come."""
         while (lookup := self._questions.get()) is not None:
             host, port, family = lookup.key
+            with self._lock:
+                if not lookup.waiting:  # whoever asked has given up, and may ask again: what waits here is bounded
+                    del self._running[lookup.key]
+                    continue
             try:
                 lookup.addresses = _look_up(host, port, _FAMILIES[family])
             except (OSError, ValueError) as error:  # UnicodeError is one
                 lookup.error = f"{host}: {error}"
             with self._lock:
-                if not lookup.error:
+                if self.seconds and not lookup.error:
                     if len(self._known) >= _REMEMBERED:
                         self._known.clear()
                     self._known[lookup.key] = (time.monotonic() + self.seconds, lookup.addresses)
