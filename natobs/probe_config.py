@@ -5,6 +5,7 @@ go with which kind; refuses to know how a kind works.
 """
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ KindName = Literal["icmp", "udp", "stun", "tcp", "tls", "http", "dns", "pmtu"]
 _ROUND_TRIP_KINDS: tuple[KindName, ...] = ("icmp", "udp", "tcp")
 """Kinds whose one packet exchange is all there is to them."""
 _LAST_PORT = 65535
+_PORT = re.compile("[0-9]{1,5}")
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
@@ -213,6 +215,9 @@ class ProbeSettings(Section, frozen=True):
             raise ValueError(f"probe {self.name}: access and compare exclude each other")
         if self.timeout_seconds > self.interval_seconds:
             raise ValueError(f"probe {self.name}: timeout_seconds is above interval_seconds; attempts would overlap")
+        for key, source in (("source", self.source), ("compare.source", self.compare.source)):
+            if source and not _is_address(source):  # a name would be resolved, and all probes wait, at each attempt
+                raise ValueError(f"probe {self.name}: {key} {source!r} is no IP address")
 
 
 class Prober(Section, frozen=True):
@@ -289,17 +294,17 @@ def split_target(text: str, default_port: int) -> tuple[str, int]:
             raise ConfigError(f"target {text!r}: expected [IPV6]:PORT")
     elif text.count(":") == 1:
         host, _colon, port = text.partition(":")
-    if ":" in host and not _is_ipv6(host):
+    if ":" in host and not _is_address(host):
         raise ConfigError(f"target {text!r}: {host!r} is no IPv6 address; expected HOST, HOST:PORT or [IPV6]:PORT")
     readable = host.isprintable() and " " not in host
-    if not host or not readable or (port and not (port.isdecimal() and int(port) <= _LAST_PORT)):
+    if not host or not readable or (port and not (_PORT.fullmatch(port) and int(port) <= _LAST_PORT)):
         raise ConfigError(f"target {text!r}: expected HOST, HOST:PORT or [IPV6]:PORT")
     return host, int(port) if port else default_port
 
 
-def _is_ipv6(text: str) -> bool:
+def _is_address(text: str) -> bool:
     try:
-        ipaddress.IPv6Address(text)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
     return True

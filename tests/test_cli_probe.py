@@ -97,7 +97,9 @@ def test_silence_ends_within_its_time_limit() -> None:
         (("a:b:c",), "is no IPv6 address"),
         (("host:99999",), "expected HOST, HOST:PORT"),
         (("host:\u00b2",), "expected HOST, HOST:PORT"),
+        (("host:" + "9" * 5000,), "expected HOST, HOST:PORT"),
         (("a host",), "expected HOST, HOST:PORT"),
+        (("host", "--source", "eth0"), "source 'eth0' is no IP address"),
         (("host", "--kind", "tcp"), "needs a port"),
         (("https://host", "--kind", "tls"), "the probe is of the kind tls"),
         (("https://user:secret@host/",), "no names and passwords"),
@@ -234,6 +236,22 @@ def test_a_wrong_file_is_wrong_usage(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "probes.toml: probe[0].kind: Invalid enum value 'pigeon'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('source = "eth0"', "probe x: source 'eth0' is no IP address"),
+        ('compare = { source = "nat.test" }', "probe x: compare.source 'nat.test' is no IP address"),
+    ],
+)
+def test_a_source_is_an_address_and_no_name_that_each_attempt_would_wait_for(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    path = tmp_path / "probes.toml"
+    path.write_text(f'[[probe]]\nname = "x"\nkind = "udp"\ntargets = ["a"]\n{line}\n', "utf-8")
+    with pytest.raises(ConfigError, match=said):
+        load(path)
 
 
 def test_a_url_in_a_file_is_told_what_to_write_instead(tmp_path: Path) -> None:

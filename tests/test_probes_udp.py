@@ -1,3 +1,4 @@
+import errno
 import select
 import socket
 import threading
@@ -11,10 +12,14 @@ import pytest
 from natobs.errors import ConfigError
 from natobs.probes import clocks
 from natobs.probes.model import Clock, Outcome, Reason
+from natobs.probes.sockets import open_socket
 from natobs.probes.udp import UdpKind
 from natobs.wire import stamp, timestamps
 from tests.loopback import eventually
 from tests.probing import environment, probe, target, udp_server
+from tests.scripted import settings
+
+SO_MARK = 36
 
 
 def reflect(data: bytes, _peer: tuple[Any, ...]) -> list[bytes]:
@@ -264,6 +269,38 @@ def test_a_packet_has_the_size_that_was_asked_for() -> None:
 def test_a_source_address_that_this_host_lacks_fails_the_attempt() -> None:
     outcome = once(9, source="192.0.2.77")
     assert (outcome.reason, "192.0.2.77" in outcome.detail) == (Reason.LOCAL, True)
+
+
+def test_a_source_address_of_another_family_fails_the_attempt() -> None:
+    outcome = once(9, source="::1")
+    assert (outcome.reason, "of another family" in outcome.detail) == (Reason.LOCAL, True)
+
+
+@pytest.mark.parametrize("mark", [1, 0xFFFFFFFF])
+def test_every_mark_is_one_that_the_kernel_is_asked_for(mark: int) -> None:
+    try:
+        opened = open_socket(settings(mark=mark), socket.AF_INET, socket.SOCK_DGRAM)
+    except PermissionError:  # without CAP_NET_ADMIN
+        return
+    with opened:
+        assert opened.getsockopt(socket.SOL_SOCKET, SO_MARK) & 0xFFFFFFFF == mark
+
+
+@pytest.mark.parametrize(
+    ("wanted", "capability"), [({"mark": 7}, "CAP_NET_ADMIN"), ({"interface": "lo"}, "CAP_NET_RAW")]
+)
+def test_what_needs_a_capability_says_so_by_name(
+    wanted: dict[str, Any], capability: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unprivileged(socket.socket):
+        def setsockopt(self, level: int, option: int, *value: Any) -> None:  # noqa: ANN401 - as it is called
+            if option in {SO_MARK, socket.SO_BINDTODEVICE} and level == socket.SOL_SOCKET:
+                raise PermissionError(errno.EPERM, "Operation not permitted")
+            super().setsockopt(level, option, *value)
+
+    monkeypatch.setattr(socket, "socket", Unprivileged)
+    outcome = once(9, **wanted)
+    assert (outcome.reason, capability in outcome.detail) == (Reason.LOCAL, True)
 
 
 def test_a_name_that_does_not_resolve_is_a_dns_failure() -> None:

@@ -80,6 +80,7 @@ def test_yaml_as_people_write_it() -> None:
         (b'[{"target": []}]', "d.json: [0].target: unknown key; known here: targets, labels"),
         (b'[{"targets": ["a b"]}]', "d.json: [0].targets[0]: target 'a b': expected HOST, HOST:PORT or [IPV6]:PORT"),
         (b'[{"targets": ["a:66000"]}]', "d.json: [0].targets[0]: target 'a:66000': expected HOST"),
+        (b'[{"targets": ["a:%b"]}]' % (b"1" * 5000), "d.json: [0].targets[0]: target 'a:111"),
         (b'[{"targets": [""]}]', "d.json: [0].targets[0]: target ''"),
         (b"<!doctype html>", "d.json: JSON is malformed"),
         (b"[" * 100_000, "d.json: nested too deeply"),

@@ -100,7 +100,7 @@ def _target(text: str, kind: KindName | None, options: dict[str, object], kinds:
         chosen = kind or kind_of(text)
         settings, place = aim(ProbeSettings(name="once", kind=chosen, targets=(text,), **options), text)  # type: ignore[arg-type]  # values of options that click has checked
         return target_of(settings, place, kinds)
-    except ConfigError as error:
+    except (ConfigError, ValueError) as error:  # ValueError: of the settings
         raise click.UsageError(str(error)) from error
 
 

@@ -6,10 +6,15 @@ know what is sent.
 
 import errno
 import socket
+import struct
 
 from natobs.probe_config import ProbeSettings
 
 _SO_MARK = 36
+_MARK = struct.Struct("=I")
+"""As bytes: of a number Python takes no more than 31 bits."""
+_MARK_NEEDS = "the mark needs CAP_NET_ADMIN"
+_INTERFACE_NEEDS = "before Linux 5.7 an interface needs CAP_NET_RAW"
 _IPV6_UNICAST_HOPS = 16
 _IPV6_TCLASS = 67
 _IP_BIND_ADDRESS_NO_PORT = 24
@@ -37,9 +42,9 @@ def open_socket(
     opened = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
     try:
         if settings.interface:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, settings.interface.encode())
+            _permitted(opened, socket.SO_BINDTODEVICE, settings.interface.encode(), _INTERFACE_NEEDS)
         if settings.mark:
-            opened.setsockopt(socket.SOL_SOCKET, _SO_MARK, settings.mark)
+            _permitted(opened, _SO_MARK, _MARK.pack(settings.mark), _MARK_NEEDS)
         if settings.ttl:
             _set(
                 opened,
@@ -84,11 +89,20 @@ def connect(opened: socket.socket, peer: tuple[str, int]) -> None:
 def _bind(opened: socket.socket, source: tuple[str, int]) -> None:
     try:
         opened.bind(source)
+    except socket.gaierror as error:  # nothing is looked up: a source is an address
+        raise OSError(f"the source address {source[0]} is of another family than the target's") from error
     except OSError as error:
         if error.errno != errno.EADDRNOTAVAIL:
             raise
         # The same number as for "no port is left", which it does not mean here: without a number it counts as local.
         raise OSError(f"no interface of this host has the source address {source[0]}") from error
+
+
+def _permitted(opened: socket.socket, option: int, value: bytes, needed: str) -> None:
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, option, value)
+    except PermissionError as error:
+        raise PermissionError(error.errno, needed) from error
 
 
 def _set(opened: socket.socket, family: int, v4: tuple[int, int], v6: tuple[int, int], value: int) -> None:
