@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from natobs.catalogue.metrics import probes as metric
 from natobs.cli.main import natobs
-from natobs.errors import ConfigError
+from natobs.errors import ConfigError, ExpositionError
 from natobs.exposition import oneshot
 from natobs.probe_config import load
 from natobs.probes import round as probing
@@ -205,6 +205,15 @@ def test_it_listens_nowhere_and_leaves_in_time(tmp_path: Path) -> None:
         done = push("--config", str(path), "--pushgateway", served.url(), "--limit", "6")
         assert time.monotonic() - start < 4
     assert (done.exit_code, "1 not finished within the limit" in done.output) == (0, True)
+
+
+def test_a_short_limit_holds_for_the_push_too(tmp_path: Path) -> None:
+    with probes(tmp_path) as path, web() as served:
+        served.paths["/metrics/job/natobs_probe"] = lambda client, _request: read(client)
+        start = time.monotonic()
+        with pytest.raises(ExpositionError, match="nothing was pushed"):
+            oneshot.run(load(path), oneshot.Pushgateway(served.url()), 1.0)
+        assert time.monotonic() - start < oneshot.PUSH_SECONDS
 
 
 def test_a_grouping_is_names_and_values() -> None:

@@ -4,6 +4,7 @@ Knows what is pushed and where to; how targets are probed is known below.
 """
 
 import platform
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,8 +20,9 @@ from natobs.probes import round as probing
 from natobs.probes.round import Round
 
 PUSH_SECONDS = 5.0
-"""Kept back of the time for the push itself."""
+"""Kept back of the time for the push itself; less where the probes would have less than a second."""
 _SHORTEST_SECONDS = 1.0
+_SHORTEST_PUSH_SECONDS = 0.25
 
 
 class Destination(Protocol):
@@ -33,13 +35,14 @@ class Destination(Protocol):
             ConfigError: it cannot.
         """
 
-    def push(self, file: ProbeFile, samples: list[AnySample], done: Round) -> None:
+    def push(self, file: ProbeFile, samples: list[AnySample], done: Round, limit: float) -> None:
         """Push.
 
         Args:
             file: whose targets were probed.
             samples: everything that is known of the round and of who made it.
             done: the round.
+            limit: seconds.
 
         Raises:
             ConfigError, ExpositionError, SetupError: nothing was pushed.
@@ -63,8 +66,8 @@ class Pushgateway:
     def check(self, file: ProbeFile) -> None:
         pushgateway.check(self.url, self.job, self.grouping)
 
-    def push(self, file: ProbeFile, samples: list[AnySample], done: Round) -> None:
-        pushgateway.push(self.url, samples, job=self.job, grouping=self.grouping, limit=PUSH_SECONDS)
+    def push(self, file: ProbeFile, samples: list[AnySample], done: Round, limit: float) -> None:
+        pushgateway.push(self.url, samples, job=self.job, grouping=self.grouping, limit=limit)
 
 
 class Otlp:
@@ -74,8 +77,8 @@ class Otlp:
         if not file.otlp.endpoint:
             raise ConfigError("otlp.endpoint: not set, so there is nowhere to push to")
 
-    def push(self, file: ProbeFile, samples: list[AnySample], done: Round) -> None:
-        push_once(file.otlp, "natobs-probe", "", samples, done.traced, began=done.began, limit=PUSH_SECONDS)
+    def push(self, file: ProbeFile, samples: list[AnySample], done: Round, limit: float) -> None:
+        push_once(file.otlp, "natobs-probe", "", samples, done.traced, began=done.began, limit=limit)
 
 
 def run(file: ProbeFile, destination: Destination, limit: float) -> Round:
@@ -84,7 +87,7 @@ def run(file: ProbeFile, destination: Destination, limit: float) -> Round:
     Args:
         file: whom to probe, and how.
         destination: where to.
-        limit: seconds for everything, of which a few are kept for the push.
+        limit: seconds for everything, of which a few are kept for the push; never fewer than one.
 
     Raises:
         ConfigError: the file or the destination is wrong.
@@ -92,9 +95,12 @@ def run(file: ProbeFile, destination: Destination, limit: float) -> Round:
         ExpositionError: nothing was pushed.
     """
     destination.check(file)
-    done = probing.run(file, max(_SHORTEST_SECONDS, limit - PUSH_SECONDS))
+    limit = max(_SHORTEST_SECONDS, limit)
+    end = time.monotonic() + limit
+    done = probing.run(file, max(min(_SHORTEST_SECONDS, limit / 2), limit - PUSH_SECONDS))
     build = metric.BUILD.sample(1, __version__, platform.python_version())
-    destination.push(file, [build, *done.samples], done)
+    left = max(_SHORTEST_PUSH_SECONDS, min(PUSH_SECONDS, end - time.monotonic()))
+    destination.push(file, [build, *done.samples], done, left)
     return done
 
 
