@@ -19,26 +19,27 @@ _SOMEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Documentation addresses (RFC 5737, RFC 3849), which the default route leads to. Nothing is sent there."""
 _DISCARD_PORT = 9
 
+_Way = tuple[str, str, int, int]
+"""Source, interface, mark and family of a definition."""
+
 
 class OwnAddresses:
     """Remembers each address, so that it is still known when the route that it was found by is gone."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, int, int], str] = {}
+        self._known: dict[_Way, str] = {}
 
     def samples(self, definitions: Iterable[ProbeSettings]) -> Iterator[Sample]:
         """One sample for each address."""
-        wanted = {
+        wanted: dict[_Way, ProbeSettings] = {
             (settings.source, settings.interface, settings.mark, family): settings
             for settings in definitions
             for family in _SOMEWHERE
         }
-        self._known = {way: address for way, address in self._known.items() if way in wanted}
-        for way, settings in wanted.items():
-            address = _address(settings, way[3])
-            if address:
-                self._known[way] = address
-        for address in sorted(set(self._known.values()))[:_MOST]:
+        before = self._known  # replaced as a whole: several threads may ask at once
+        found = {way: _address(settings, way[3]) or before.get(way, "") for way, settings in wanted.items()}
+        self._known = known = {way: address for way, address in found.items() if address}
+        for address in sorted(set(known.values()))[:_MOST]:
             yield metric.SOURCE.sample(1, address)
 
 
