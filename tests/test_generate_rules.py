@@ -67,6 +67,13 @@ def test_a_change_of_any_file_fails_the_check(tmp_path: Path) -> None:
     assert runner.invoke(natobs, arguments).exit_code == 1
 
 
+def test_where_nothing_can_be_written_the_path_and_the_reason_are_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(natobs, ["generate", "rules", "--out", str(tmp_path / "file" / "etc")])
+    assert done.exit_code == 2
+    assert "cannot be written: Not a directory" in " ".join(done.output.split())
+
+
 def test_victoriametrics_gets_the_same_rules_without_what_it_refuses() -> None:
     for part in ("recording", "alerts"):
         plain = rules_of(DEFAULT[f"alerts/victoriametrics/natobs-{part}.yml"])

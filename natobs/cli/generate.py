@@ -63,9 +63,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         click.echo(f"{len(wanted)} generated files compared, {len(stale)} not up to date")
         sys.exit(EXIT_BAD if stale or not wanted else 0)
     for path in stale:
-        target = out / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(wanted[path], "utf-8")
+        _write(out / path, wanted[path])
         click.echo(f"wrote {path}")
     click.echo(f"{len(wanted)} generated files, {len(stale)} of them changed")
 
@@ -94,5 +92,13 @@ def _explain(settings: Plan, *, as_json: bool) -> None:
 def _content(path: Path) -> str | None:
     try:
         return path.read_text("utf-8")
-    except FileNotFoundError:
+    except (OSError, UnicodeDecodeError):  # not there, or nothing that was written here
         return None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="--out") from error
