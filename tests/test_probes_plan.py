@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -67,7 +68,7 @@ def test_the_rate_holds_over_every_span(intervals: list[float], spare: float, ti
     for target in range(len(intervals)):
         plan.again(target, 1, 3.0)  # retries that all fall due together
     begun = [now for now, _due in run(plan, 0.0, 6, ticks)]
-    burst = max(1.0, rate * BURST_SECONDS)
+    burst = 1.0 + rate * BURST_SECONDS
     assert begun
     lowest = float("inf")  # over all beginnings of a span: what had been sent before, less what the rate allowed
     for index, now in enumerate(begun):
@@ -112,8 +113,16 @@ def test_what_the_rate_holds_back_stays_due_and_nobody_starves() -> None:
     assert min(counts.values()) >= 28
 
 
+@pytest.mark.parametrize("rate", [1, 7, 10, 14, 20, 30, 50])
+def test_all_of_a_low_rate_can_be_used(rate: int) -> None:
+    plan = Plan([1.0] * rate, float(rate), 0.0, chance(7))
+    begun = run(plan, 0.0, 60)
+    assert len(begun) == pytest.approx(60 * rate, abs=rate)
+    assert plan.skipped == 0
+
+
 def test_first_attempts_keep_their_beats_where_retries_are_more_than_the_rate_allows() -> None:
-    plan = Plan([60.0] * 600 + [1.0], 20.0, 0.0, chance(8))  # 11 first attempts a second; when all fail, 33 with retries
+    plan = Plan([60.0] * 600 + [1.0], 20.0, 0.0, chance(8))  # 11 attempts a second; when all fail, 33 with retries
     failing: list[tuple[float, Due]] = []
     times: list[float] = []
     retries = 0
@@ -127,7 +136,7 @@ def test_first_attempts_keep_their_beats_where_retries_are_more_than_the_rate_al
             failing.append((now + 2.0, due))
             times += [now] if due.target == 600 and not due.number else []
             retries += due.number > 0
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert len(times) == pytest.approx(180, abs=2)
     assert max(gaps) < 2
     assert plan.skipped == 0

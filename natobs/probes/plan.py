@@ -18,8 +18,9 @@ from typing import NamedTuple
 from natobs.errors import ConfigError
 
 BURST_SECONDS = 0.05
-"""What falls due together is sent together, up to so many seconds' worth of the rate: in any span of time there are at
-most the span and this, times the rate."""
+"""What falls due together is sent together, up to so many seconds' worth of the rate and one attempt: in any span of
+time there are at most the span and this, times the rate, and one. Without the one, a rate of 20 a second would lose
+what is saved up between two looks at the plan."""
 _FEW = 1000
 """Overtaken retries are swept away when there are so many more of them than of those that are still wanted."""
 
@@ -158,7 +159,7 @@ class Plan:
 
     @property
     def _most_tokens(self) -> float:
-        return max(1.0, self.rate * BURST_SECONDS)
+        return 1.0 + self.rate * BURST_SECONDS
 
     def _refill(self, now: float) -> None:
         self._tokens = min(self._most_tokens, self._tokens + max(0.0, now - self._refilled) * self.rate)
