@@ -220,6 +220,39 @@ class ProbeSettings(Section, frozen=True):
                 raise ValueError(f"probe {self.name}: {key} {source!r} is no IP address")
 
 
+_FOR_KINDS: dict[str, tuple[KindName, ...]] = {
+    "payload_bytes": ("icmp", "udp", "stun", "pmtu"),
+    "source_ports": ("udp", "stun"),
+    "http": ("http",),
+    "tls": ("tls", "http"),
+    "dns": ("dns",),
+    "pmtu": ("pmtu",),
+    "expect.status": ("http",),
+    "expect.body": ("http",),
+    "expect.rcode": ("dns",),
+    "expect.record": ("dns",),
+    "expect.addresses": ("stun", "http"),
+    "expect.certificate_days": ("tls", "http"),
+}
+"""Keys that only some kinds have a use for."""
+_USUAL = ProbeSettings(name="usual", kind="icmp", targets=("-",))
+
+
+def _check_use(probe: ProbeSettings) -> None:
+    """Refuse what would be passed over: an expectation that nobody looks at makes every answer a success.
+
+    Raises:
+        ValueError: the first key that the probe's kind has no use for.
+    """
+    for key, kinds in _FOR_KINDS.items():
+        in_expect, _dot, name = key.rpartition(".")
+        given, usual = (probe.expect, _USUAL.expect) if in_expect else (probe, _USUAL)
+        if probe.kind not in kinds and getattr(given, name) != getattr(usual, name):
+            raise ValueError(
+                f"probe {probe.name}: the kind {probe.kind} has no use for {key}: it is for {', '.join(kinds)}"
+            )
+
+
 class Prober(Section, frozen=True):
     """The prober itself. An agent that runs these probes listens by its own configuration, not by this."""
 
@@ -267,6 +300,8 @@ class ProbeFile(Section, frozen=True):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two probes are called {', '.join(twice)}")
+        for probe in self.probe:
+            _check_use(probe)
 
 
 def load(path: Path) -> ProbeFile:

@@ -254,6 +254,27 @@ def test_a_source_is_an_address_and_no_name_that_each_attempt_would_wait_for(
         load(path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "line", "said"),
+    [
+        (
+            "tcp",
+            'expect = { addresses = ["192.0.2.1/32"] }',
+            "kind tcp has no use for expect.addresses: it is for stun, http",
+        ),
+        ("udp", "expect = { certificate_days = 9 }", "kind udp has no use for expect.certificate_days"),
+        ("tls", 'http = { path = "/x" }', "kind tls has no use for http"),
+        ("tcp", "payload_bytes = 1400", "kind tcp has no use for payload_bytes"),
+        ("dns", "source_ports = 2", "kind dns has no use for source_ports"),
+    ],
+)
+def test_what_a_kind_would_pass_over_is_refused(tmp_path: Path, kind: str, line: str, said: str) -> None:
+    path = tmp_path / "probes.toml"
+    path.write_text(f'[[probe]]\nname = "x"\nkind = "{kind}"\ntargets = ["a:1"]\n{line}\n', "utf-8")
+    with pytest.raises(ConfigError, match=f"probe x: the {said}"):
+        load(path)
+
+
 def test_a_url_in_a_file_is_told_what_to_write_instead(tmp_path: Path) -> None:
     path = tmp_path / "probes.toml"
     path.write_text('[[probe]]\nname = "x"\nkind = "http"\ntargets = ["https://a.test/x"]\n', "utf-8")

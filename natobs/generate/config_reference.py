@@ -18,8 +18,9 @@ the command line say stays.
 `agent.listen`, `agent.max_connections` and `agent.scrape_limit_seconds` take a restart, and the log says so."""
 
 _PROBE_INTRO = """`natobs probe --config FILE` reads TOML. Every `[[probe]]` sends one kind of packet or request to its
-targets; `expect` says what counts as success. An unknown key is an error: `natobs probe --config FILE --check` says
-whether a file is right. [probes/](../probes/README.md) holds files to begin with."""
+targets; `expect` says what counts as success. An unknown key is an error, and so is one that a probe's kind has no use
+for: `natobs probe --config FILE --check` says whether a file is right. [probes/](../probes/README.md) holds files to
+begin with."""
 
 
 _FLEET_INTRO = """`natobs generate WHAT --config FILE` reads TOML: what a fleet wants other than the defaults. Without a
