@@ -38,7 +38,8 @@ class Stream:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
-        self.sent_at = self.received_at = time.monotonic()
+        self._begun = time.monotonic()
+        self.sent_at = self.received_at = self._begun
         """When bytes were last sent and received, in seconds of the monotonic clock."""
         self.ragged = False
         """The other side ended TLS without saying so: what it sent may have been cut off (RFC 8446, 6.1)."""
@@ -143,7 +144,8 @@ class Stream:
                 data, ancillary, _flags, _from = self._socket.recvmsg(READ_BYTES, timestamps.CONTROL_BYTES)
             except BlockingIOError:
                 continue
-            self.received_at = arrival.moment(ancillary, self.sent_at)
+            # Not since the latest sending: what is read now may have come before it, as in HTTP/2.
+            self.received_at = arrival.moment(ancillary, self._begun)
             return data
 
 
