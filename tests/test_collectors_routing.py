@@ -114,6 +114,25 @@ def test_the_outside_stays_known_while_there_is_no_default_route() -> None:
     assert found["default_route_present ipv4"] == 0
 
 
+@pytest.mark.parametrize(
+    ("flags", "sides"),
+    [
+        (rtnetlink.UP, {"device_role_info eth0 outside", "device_role_info eth1 inside"}),
+        (0, {"device_role_info eth0 both"}),  # somebody switched it off
+        (rtnetlink.UP | rtnetlink.LOWER_UP, {"device_role_info eth0 both"}),
+    ],
+)
+def test_an_inside_without_carrier_stays_inside_though_its_addresses_are_gone(flags: int, sides: set[str]) -> None:
+    subject = RoutingCollector(Nat())
+    subject.collect(machine())
+    on = machine(DEFAULT, addresses=rtnetlink.address(2, "203.0.113.10/24"))
+    on.answers[device.DEVICES.key] = (
+        rtnetlink.link(2, "eth0") + rtnetlink.link(3, "eth1", flags=flags) + rtnetlink.done()
+    )
+    for _scrape in range(2):
+        assert {name for name in values(subject.collect(on)) if name.startswith("device_role")} == sides
+
+
 def test_configured_prefixes_decide_what_is_inside() -> None:
     subject = RoutingCollector(Nat(inside=(Prefix("203.0.113.0/24"),)))
     assert ip_network("203.0.113.0/24") == Nat(inside=(Prefix("203.0.113.0/24"),)).inside[0].network

@@ -54,6 +54,7 @@ class RoutingCollector:
         self._state = RouteChanges()
         self._expected: set[int] = set()
         self._outside: frozenset[int] = frozenset()
+        self._leads_inside: frozenset[int] = frozenset()
         self._lost = 0
         self._live = False
         self._trouble: Gap | None = Gap("absent", "rtnetlink events: nobody listens yet")
@@ -101,12 +102,20 @@ class RoutingCollector:
         return reading
 
     def _roles(self, dump: _Dump, reading: Reading) -> None:
-        """While there is no default route at all, the side it was on last stays outside."""
+        """An interface stays on its side while a fault takes away what tells it.
+
+        Without any default route that is the outside of the last one; and an inside without carrier, whose addresses a
+        network manager may remove.
+        """
         if dump.devices is None or dump.addresses is None or address.AF_INET not in dump.tables:
             return  # without its default route the outside would pass for an inside
         self._outside = outside_of(dump.tables.values()) or self._outside
         towards = {way for table in dump.tables.values() for way in table.towards}
+        for index in self._leads_inside & dump.devices.keys():
+            if dump.devices[index].up and not dump.devices[index].usable:
+                towards.add(route.Nexthop(index, b""))
         found = roles(self._inside, dump.devices, dump.addresses, towards, self._outside)
+        self._leads_inside = frozenset(index for index, role in found.items() if role == "inside")
         for index, role in sorted(found.items())[: device.MOST_DEVICES]:
             reading.add(metric.DEVICE_ROLE, 1, dump.devices[index].name, role)
 
