@@ -1,5 +1,6 @@
 """What scrapes natobs is what Prometheus and its operator take, and gives targets the labels that rules count on."""
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from natobs.catalogue.alerts import ALL
 from natobs.config.fleet import Fleet
 from natobs.generate.rules.files import files as rule_files
-from natobs.generate.scraping.files import operator, prometheus
+from natobs.generate.scraping.files import EVERY, operator, prometheus
 from natobs.generate.settings import Plan, plan
 from tests.owned import program
 
@@ -84,6 +86,14 @@ def test_targets_get_the_labels_that_rules_count_on() -> None:
             "natobs-probe": [prober],
             "prometheus": [set()],
         }
+
+
+def test_two_scrapes_fit_into_the_shortest_window_of_an_alert() -> None:
+    """Whoever takes over the jobs takes over how often they scrape: the usual minute is too long for some rules."""
+    jobs = {job["job_name"]: job.get("scrape_interval") for job in config(DEFAULT)["scrape_configs"]}
+    assert jobs == {"natobs-agent": "15s", "natobs-probe": "15s", "prometheus": None}
+    windows = [int(found) for alert in ALL for found in re.findall(r"\[«(\d+)»\]", alert.value.template)]
+    assert 2 * EVERY <= min(windows) < 60
 
 
 def config(made: Plan) -> dict[str, Any]:
