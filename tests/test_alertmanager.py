@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from natobs.catalogue.naming import Action
-from natobs.config.fleet import Fleet, Service
+from natobs.config.fleet import Fleet, Receivers, Service
+from natobs.config.toml import decode
+from natobs.errors import ConfigError
 from natobs.generate.alertmanager.files import EXAMPLES, configuration, files
 from natobs.generate.alertmanager.notices import notices
 from natobs.generate.rules.files import files as rule_files
@@ -101,13 +103,15 @@ def test_notices_are_what_the_rules_say() -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_of_a_receiver_fits_into_the_configuration(folder: Path, name: str) -> None:
-    (example,) = yaml.safe_load(files(PLAN)[f"alerts/receivers/{name}.yml"])["receivers"]
-    document = yaml.safe_load(TEXT)
-    (place,) = (n for n, receiver in enumerate(document["receivers"]) if receiver["name"] == example["name"])
-    document["receivers"][place] = example
+def test_an_example_of_a_receiver_gets_through_a_fleets_file_into_the_configuration(folder: Path, name: str) -> None:
+    text = files(PLAN)[f"alerts/receivers/{name}.yml"]
+    (example,) = yaml.safe_load(text)["receivers"]
+    receiver, _, below = text.partition("  - name: ")[2].partition("\n")
+    fleet = decode(f"[receivers]\n{receiver} = '''\n{below}'''\n[[services]]\nname = 'shop'\n", "fleet.toml", Fleet)
     config = folder / "alertmanager.yml"
-    config.write_text(yaml.safe_dump(document), "utf-8")
+    config.write_text(configuration(plan(fleet)), "utf-8")
+    made, usual = (yaml.safe_load(one)["receivers"] for one in (config.read_text("utf-8"), TEXT))
+    assert made == [example if one["name"] == example["name"] else one for one in usual]
     status, said = said_by_amtool(config)
     assert (status, "SUCCESS" in said) == (0, True), said
     assert said_by_amlint(config, folder / "rules.yml") == SAID
@@ -187,7 +191,14 @@ def test_a_hurry_shortens_every_wait_and_a_fleet_groups_by_its_own_labels() -> N
     assert {"repeat_interval": "2m"} in waits
 
 
-def test_receivers_can_be_led_elsewhere() -> None:
-    led = configuration(PLAN, "http://127.0.0.1:9094/{receiver}")
-    assert "invalid" not in led
+@pytest.mark.parametrize("given", ["pager: me", "- webhook_configs", "webhook_configs: me", "webhook_configs: [", "1"])
+def test_what_is_no_receiver_is_refused(given: str) -> None:
+    with pytest.raises(ConfigError, match=r"^receivers\.page: (expected what stands below|no YAML)"):
+        configuration(plan(Fleet(receivers=Receivers(page=given))))
+
+
+@pytest.mark.parametrize("receivers", [Receivers(), Receivers(page="webhook_configs: [{url: 'http://invalid/'}]")])
+def test_receivers_can_be_led_elsewhere(receivers: Receivers) -> None:
+    led = configuration(plan(Fleet(receivers=receivers)), "http://127.0.0.1:9094/{receiver}")
+    assert "invalid" not in led.partition("\nreceivers:\n")[2]
     assert led.count("http://127.0.0.1:9094/") == 4

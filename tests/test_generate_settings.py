@@ -1,5 +1,7 @@
 """What a fleet sets changes the catalogue, and what cannot be is refused with its dotted path."""
 
+import re
+
 import pytest
 
 from natobs.catalogue.objectives import LEAST_FAILURES
@@ -94,7 +96,24 @@ def test_an_address_that_is_not_reserved_shows_whatever_the_prober_expects() -> 
     alert = next(alert for alert in made.alerts if alert.name == "NatPublicAddressUnexpected")
     text = alert.value.text(Rendering())
     assert text.startswith("min by")
-    assert r'address!~"192\\.0\\.2\\.7"' in text
+    assert r'address!~"192\\.0\\.2\\.7|' in text
+
+
+@pytest.mark.parametrize(
+    ("reserved", "right", "wrong"),
+    [
+        (("192.0.2.7",), ("192.0.2.7", "2001:db8::1"), ("192.0.2.8", "192.0.247")),
+        (("2001:DB8:0:0::7",), ("2001:db8::7", "192.0.2.7"), ("2001:db8::8",)),
+        (("192.0.2.7", "2001:db8::7"), ("192.0.2.7", "2001:db8::7"), ("192.0.2.8", "2001:db8::8")),
+    ],
+)
+def test_addresses_are_judged_by_those_of_their_ip_version(
+    reserved: tuple[str, ...], right: tuple[str, ...], wrong: tuple[str, ...]
+) -> None:
+    alert = next(alert for alert in plan(Fleet(public_addresses=reserved)).alerts if alert.fault == "F7")
+    (pattern,) = re.findall(r'address!~"([^"]+)"', alert.value.text(Rendering()))
+    passes = re.compile(pattern.replace("\\\\", "\\")).fullmatch
+    assert [address for address in (*right, *wrong) if not passes(address)] == list(wrong)
 
 
 def test_strain_is_a_share_of_the_fleets_own_thresholds() -> None:

@@ -67,6 +67,17 @@ class AlertSettings(Section, frozen=True):
     critical: Annotated[float | None, Meta(description="Threshold of severity critical.")] = None
 
 
+class Receivers(Section, frozen=True):
+    """Where Alertmanager sends what: YAML, as it stands below the name of a receiver in `alerts/receivers`."""
+
+    page: Annotated[str, Meta(description="For whoever is woken.")] = ""
+    ticket: Annotated[str, Meta(description="For whoever looks at it in the daytime.")] = ""
+    freeze: Annotated[str, Meta(description="For whatever, or whoever, changes the NATs.")] = ""
+    watchdog: Annotated[
+        str, Meta(description="For a service outside that raises the alarm when it is not called every few minutes.")
+    ] = ""
+
+
 class PriceTier(Section, frozen=True):
     """What egress costs, up to an amount in a month."""
 
@@ -113,6 +124,7 @@ class Fleet(Section, frozen=True):
     """The whole file."""
 
     urls: Urls = Urls()
+    receivers: Receivers = Receivers()
     group_labels: Annotated[
         tuple[str, ...],
         Meta(description="Labels of your scrape configuration that NATs are told apart by beside nat_cluster and nat."),
@@ -125,11 +137,15 @@ class Fleet(Section, frozen=True):
         dict[str, AlertSettings], Meta(description="By name, for example `[alerts.NatConntrackUsage]`.")
     ] = msgspec.field(default_factory=dict)
     link_capacity_bits_per_second: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="Of interfaces whose agent knows no capacity.")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Of each interface of a NAT whose agent knows the capacity of none."),
     ] = None
     public_addresses: Annotated[
         tuple[str, ...],
-        Meta(description="Addresses that are reserved for the fleet; another one that is seen raises an alert."),
+        Meta(
+            description="Addresses that are reserved for the fleet; another one of the same IP version that is seen "
+            "raises an alert.",
+        ),
     ] = ()
     prices: Prices = Prices()
     logs: Logs = Logs()

@@ -4,6 +4,7 @@ Knows how a setting changes a row. Refuses settings that name nothing, and
 objectives so strict that fewer failures than the least would page somebody.
 """
 
+import ipaddress
 from dataclasses import dataclass, replace
 
 from natobs.catalogue import alerts as alert_rows
@@ -20,6 +21,8 @@ from natobs.config.fleet import Fleet, unknown_name
 from natobs.errors import ConfigError
 
 _BITS = 8
+_ANY = {4: "[0-9.]+", 6: ".*:.*"}
+"""Patterns of all addresses, by IP version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,9 @@ def _level(level: Level, threshold: float | None) -> Level:
 
 
 def _foreign(reserved: tuple[str, ...]) -> Query:
-    """0 where a probe was seen under an address that is not reserved."""
-    pattern = "|".join(address.replace(".", "\\\\.") for address in reserved)
-    seen = series(probes.OBSERVED_ADDRESS, address=f"!~{pattern}")
+    """0 where a probe was seen under an address that is not reserved, of an IP version of which some are."""
+    known = [ipaddress.ip_address(address) for address in reserved]
+    exact = [str(address).replace(".", "\\\\.") for address in known]
+    unjudged = [pattern for version, pattern in _ANY.items() if all(one.version != version for one in known)]
+    seen = series(probes.OBSERVED_ADDRESS, address=f"!~{'|'.join([*exact, *unjudged])}")
     return call("clamp_max", highest(Scope.SUBNET, seen), 0)

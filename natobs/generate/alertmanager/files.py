@@ -1,14 +1,19 @@
-"""The files: the configuration of Alertmanager, and examples of receivers to copy into it.
+"""The files: the configuration of Alertmanager, and examples of receivers to copy into a fleet's file.
 
-Knows how long Alertmanager waits, and how a rule of inhibition is written. The
-words and the routes stand in ``alertmanager.yml`` beside this module, where
-``«name»`` is filled in.
+Knows how long Alertmanager waits, and how a rule of inhibition is written;
+refuses to know what a receiver may be made of. The words and the routes stand in
+``alertmanager.yml`` beside this module, where ``«name»`` is filled in.
 """
 
 from collections.abc import Mapping
+from textwrap import dedent, indent
+
+import msgspec
+import yaml
 
 from natobs.catalogue.naming import FAULT, HOUR, MINUTE
 from natobs.catalogue.promql import Scope
+from natobs.errors import ConfigError
 from natobs.generate.alertmanager.inhibition import Inhibition, inhibitions
 from natobs.generate.settings import Plan
 from natobs.generate.template import fill
@@ -42,18 +47,39 @@ def files(plan: Plan) -> Mapping[str, str]:
     return made
 
 
-def configuration(plan: Plan, url: str = NOWHERE) -> str:
-    """Alertmanager's configuration, YAML, with a webhook as each receiver.
+def configuration(plan: Plan, url: str = "") -> str:
+    """Alertmanager's configuration, YAML.
 
     Args:
-        plan: what there is to be told.
-        url: of the webhooks; ``{receiver}`` becomes the name of the receiver.
+        plan: what there is to be told, and where the fleet wants it.
+        url: of a webhook as each receiver instead; ``{receiver}`` becomes the name of the receiver.
+
+    Raises:
+        ConfigError: what the fleet wants as a receiver is none.
     """
     filled = {name: plan.rendering.duration(seconds) for name, seconds in WAITS.items()}
-    filled |= {f"{name}_url": url.format(receiver=name) for name in RECEIVERS}
+    wanted: dict[str, str] = {} if url else msgspec.structs.asdict(plan.fleet.receivers)
+    filled |= {name: _receiver(name, wanted.get(name, ""), url or NOWHERE) for name in RECEIVERS}
     filled["group_by"] = ", ".join((*plan.rendering.labels(Scope.CLUSTER), FAULT))
     filled["inhibit_rules"] = "\n".join(_rule(rule) for rule in inhibitions(plan))
     return fill(_PACKAGE, "alertmanager.yml", filled, COMMAND)
+
+
+def _receiver(name: str, wanted: str, url: str) -> str:
+    """What stands below the name of a receiver: what is wanted, else a webhook."""
+    if not wanted:
+        more = ", send_resolved: false" if name == "watchdog" else ""
+        return f'    webhook_configs: [{{ url: "{url.format(receiver=name)}"{more} }}]'
+    text = dedent(wanted).strip("\n")
+    try:
+        read = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"receivers.{name}: no YAML: {error}") from error
+    if not isinstance(read, dict) or not all(
+        str(key).endswith("_configs") and isinstance(value, list) for key, value in read.items()
+    ):
+        raise ConfigError(f"receivers.{name}: expected what stands below a receiver's name, such as webhook_configs:")
+    return indent(text, "    ")
 
 
 def _rule(rule: Inhibition) -> str:
