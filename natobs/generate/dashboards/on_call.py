@@ -1,6 +1,6 @@
 """The on-call dashboard: what is wrong now, how full is everything, what has changed."""
 
-from natobs.catalogue import naming
+from natobs.catalogue import alerts, naming
 from natobs.catalogue.idioms import most
 from natobs.catalogue.metrics import accounting, conntrack, firewall, host, network, operations, routing
 from natobs.catalogue.promql import NOW, Query, Scope, Span, count, highest, increase, rate, series, total
@@ -8,9 +8,9 @@ from natobs.catalogue.values import BUSY, LOAD, MAINTENANCE, NAT_FAILING, SATURA
 from natobs.generate.dashboards import logs, parts
 from natobs.generate.dashboards.frame import Board
 from natobs.generate.dashboards.layout import Row, Tile
-from natobs.generate.dashboards.panels import BLUE, GREEN, ORANGE, RED, About, Level, Line, Maker
+from natobs.generate.dashboards.panels import BLUE, GREEN, ORANGE, About, Level, Line, Maker
 from natobs.generate.dashboards.parts import NAT
-from natobs.generate.dashboards.watched import Watched, burns
+from natobs.generate.dashboards.watched import Watched, burns, colors
 from natobs.generate.settings import Plan
 
 
@@ -22,7 +22,7 @@ def board(plan: Plan, make: Maker) -> Board:
         "What is wrong now, how full is everything, and what has changed? For the engineer on call.",
         "1h",
         (
-            Row("Now", _now(make)),
+            Row("Now", _now(plan, make)),
             Row("Load", _load(make, watched)),
             Row("Loss", _loss(make, watched)),
             Row("Changes", _changes(make)),
@@ -34,42 +34,43 @@ def board(plan: Plan, make: Maker) -> Board:
     )
 
 
-def _now(make: Maker) -> tuple[Tile, ...]:
+def _now(plan: Plan, make: Maker) -> tuple[Tile, ...]:
+    levels = {alert.name: colors(alert)[1] for alert in (*alerts.ALL, *plan.alerts)}
     dials: tuple[tuple[str, str, str, Query, tuple[Level, ...]], ...] = (
         (
             "CPU",
             "Share of all CPUs of the busiest NAT that is busy, over 5 minutes.",
             "M3",
             BUSY.series,
-            ((0.6, ORANGE), (0.85, RED)),
+            levels["NatCpuUsage"],
         ),
         (
             "Translation table",
             "How full the fullest translation table is.",
             "M2",
             USAGE.series,
-            ((0.75, ORANGE), (0.9, RED)),
+            levels["NatConntrackUsage"],
         ),
         (
             "Interfaces",
             "Highest peak of an interface within a second as a share of its capacity, where that is known.",
             "M4",
             LOAD.series,
-            ((0.8, ORANGE), (0.95, RED)),
+            levels["NatThroughputNearLimit"],
         ),
         (
             "Public ports",
             "Share of a public address' ports that its fullest destination takes. New flows fail before all are taken.",
             "M8",
             SATURATION.series,
-            ((0.6, ORANGE), (0.8, RED)),
+            levels["NatPortSaturation"],
         ),
         (
             "Probes that fail",
             "Share of first attempts of probes that failed within 2 minutes, of the NAT that fares worst.",
             "M1",
             NAT_FAILING.series,
-            ((0.01, ORANGE), (0.5, RED)),
+            tuple(sorted([(0.01, ORANGE), *levels["NatProbeFailing"]])),
         ),
     )
     return (
@@ -77,10 +78,10 @@ def _now(make: Maker) -> tuple[Tile, ...]:
         parts.health(make, (10, 9)),
         *(
             make.gauge(
-                About(title, text, "percentunit", (sli,), (4, 6), levels),
+                About(title, text, "percentunit", (sli,), (4, 6), shades),
                 Line(highest((), query)),
             )
-            for title, text, sli, query, levels in dials
+            for title, text, sli, query, shades in dials
         ),
         make.stat(
             About(
