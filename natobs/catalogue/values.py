@@ -81,8 +81,14 @@ def _kept(name: str, function: str, raw: Query, text: str, scope: Scope = Scope.
     return Value(recorded, aggregate(function, scope, over("last_over_time", raw, STEP - 1)), scope, text)
 
 
-_AGENTS = series(agent_metrics.BUILD, subnet="")
-AGENT_SEEN = _kept("agent_seen:count5m", "count", _AGENTS, "Agents of the NAT that answered within five minutes")
+AGENTS = series(agent_metrics.BUILD, subnet="")
+"""Of each agent one, and none of probers, which have a subnet."""
+AGENT_SEEN = _kept(
+    "agent_seen:count5m",
+    "count",
+    series(agent_metrics.BUILD, nat="~.+", subnet=""),  # reflectors, which are no NAT's, export it too
+    "Agents of the NAT that answered within five minutes",
+)
 PROBER_SEEN = _kept(
     "prober_seen:count5m",
     "count",
@@ -107,7 +113,7 @@ def _lately(value: Value, raw: Query) -> Query:
     return now.either(over("last_over_time", value.series, DAY))
 
 
-_NATS = count(Scope.NAT, _AGENTS).either(over("last_over_time", AGENT_SEEN.series, DAY))
+_NATS = count(Scope.NAT, AGENTS).either(over("last_over_time", AGENT_SEEN.series, DAY))
 _OWN = _lately(DECLARED, _UNTIL)
 _SHARED = _lately(CLUSTER_DECLARED, _CLUSTER_UNTIL)
 MAINTENANCE = Value(

@@ -10,6 +10,7 @@ from natobs.catalogue.metrics import (
     kernel_log,
     operations,
     protocols,
+    protocols6,
     routing,
 )
 from natobs.catalogue.naming import HOUR, MINUTE
@@ -17,7 +18,18 @@ from natobs.catalogue.promql import NOW, Scope, highest, increase, rate, seconds
 from natobs.catalogue.values import MAINTENANCE
 
 _FIVE, _TEN = 5 * MINUTE, 10 * MINUTE
-_FORWARDED = total(Scope.NAT, rate(series(protocols.IP_FORWARDED), _FIVE))
+_FORWARDED = pooled(
+    Scope.NAT,
+    "sum",
+    ipv4=rate(series(protocols.IP_FORWARDED), _FIVE),
+    ipv6=rate(series(protocols6.IP6_FORWARDED), _FIVE),
+)
+_FORWARDED_BEFORE = pooled(
+    Scope.NAT,
+    "sum",
+    ipv4=increase(series(protocols.IP_FORWARDED, offset=_TEN), HOUR),
+    ipv6=increase(series(protocols6.IP6_FORWARDED, offset=_TEN), HOUR),
+)
 
 ALERTS = (
     Alert(
@@ -88,7 +100,7 @@ ALERTS = (
         "The NAT forwards nothing any more.",
         "{nat} has forwarded nothing for 5 minutes, although it did within the last hour.",
         unit="per_second",
-        where=total(Scope.NAT, increase(series(protocols.IP_FORWARDED, offset=_TEN), HOUR)) > 600,
+        where=_FORWARDED_BEFORE > 600,
     ),
     Alert(
         "NatScalingFlapping",

@@ -18,12 +18,11 @@ from natobs.catalogue.promql import (
     series,
     total,
 )
-from natobs.catalogue.values import AGENT_SEEN, PROBER_SEEN
+from natobs.catalogue.values import AGENT_SEEN, AGENTS, PROBER_SEEN
 
 _FIVE, _FIFTEEN = 5 * MINUTE, 15 * MINUTE
 _AGENT_UP = series(UP, nat="~.+", subnet="")
 _PROBER_UP = series(UP, nat="~.+", subnet="~.+")
-_AGENTS = series(agent.BUILD, subnet="")
 _VANISHED = over("last_over_time", PROBER_SEEN.series, DAY).unless(
     count(Scope.SUBNET, series(probes.ATTEMPTS)), Scope.SUBNET
 )
@@ -73,7 +72,7 @@ ALERTS = (
         "NatAgentAbsent",
         "",
         Scope.NAT,
-        over("last_over_time", AGENT_SEEN.series, DAY).unless(count(Scope.NAT, _AGENTS), Scope.NAT),
+        over("last_over_time", AGENT_SEEN.series, DAY).unless(count(Scope.NAT, AGENTS), Scope.NAT),
         ">",
         (ticket(0, _FIFTEEN),),
         "A NAT that was watched has vanished.",

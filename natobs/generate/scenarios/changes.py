@@ -1,6 +1,6 @@
 """Scenarios of alerts on what changed."""
 
-from natobs.catalogue.metrics import accounting, events, host, kernel_log, operations, protocols, routing
+from natobs.catalogue.metrics import accounting, events, host, kernel_log, operations, protocols, protocols6, routing
 from natobs.catalogue.naming import GRACE, HOUR, MINUTE
 from natobs.catalogue.types import Metric
 from natobs.generate.scenarios import model
@@ -23,13 +23,21 @@ def _lost(pickups: float, flows: float) -> tuple[Signal, ...]:
     return (burst(accounting.MIDSTREAM, pickups), burst(events.LOST_FLOWS, flows, cause="kernel"))
 
 
-def _forwarded(hourly: float) -> Feed:
-    """So many packets an hour while all is well, and a value by the second when not."""
-    return lambda value: (
-        growing(protocols.IP_FORWARDED, value)
-        if value < hourly
-        else model.events(protocols.IP_FORWARDED, hourly, HOUR),
+_BOTH_VERSIONS = (protocols.IP_FORWARDED, protocols6.IP6_FORWARDED)
+
+
+def _forwarded(hourly: float, *metrics: Metric) -> Feed:
+    """So many packets an hour while all is well, and a value by the second when not; as many of each IP version."""
+    counters = metrics or (protocols.IP_FORWARDED,)
+    return lambda value: tuple(
+        growing(one, value / len(counters)) if value < hourly else model.events(one, hourly / len(counters), HOUR)
+        for one in counters
     )
+
+
+def _forwarded_still(value: float) -> tuple[Signal, ...]:
+    """IPv4 comes to a standstill, and IPv6 goes on."""
+    return (*_forwarded(_HOURLY)(value), growing(protocols6.IP6_FORWARDED, 1))
 
 
 def _stopped(hourly: float) -> Shape:
@@ -97,8 +105,10 @@ SCENARIOS = (
         {
             "a standstill": _forwarded(_HOURLY),
             "after little": Way(_forwarded(_LITTLE), _stopped(_LITTLE)),
+            "IPv6 alone": _forwarded(_HOURLY, protocols6.IP6_FORWARDED),
+            "after little of both": Way(_forwarded(_LITTLE, *_BOTH_VERSIONS), _stopped(_LITTLE)),
         },
-        guards={"there was little before": _forwarded(600)},
+        guards={"there was little before": _forwarded(600), "IPv6 goes on": _forwarded_still},
         rest=_HOURLY,
         reach=HOUR + _TEN,
         lasts=2 * HOUR,

@@ -1,6 +1,7 @@
 """Scenarios of alerts on the way of packets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from natobs.catalogue.metrics import accounting, agent, firewall, operations, probes, routing, taps
 from natobs.catalogue.naming import MINUTE
@@ -53,6 +54,11 @@ def _arriving(value: float, packets: float) -> tuple[Signal, ...]:
 
 def _never_seen(value: float) -> tuple[Signal, ...]:
     return (*attempts(value), level(probes.SOURCE, 1, address=_SOURCE), level(taps.LISTENING, 1))
+
+
+def _on_the_nat(value: float) -> tuple[Signal, ...]:
+    """The agent probes as well, from the NAT itself."""
+    return tuple(replace(signal, prober=False) for signal in _never_seen(value))
 
 
 def _no_route(value: float) -> tuple[Signal, ...]:
@@ -183,8 +189,9 @@ SCENARIOS = (
             "packets arrive": _timing_out,
             "few attempts": lambda value: (*_arriving(value, 0)[2:], *attempts(value, FEW)),
             "taps are off": lambda value: _never_seen(value)[:3],
+            "the NAT itself probes": _on_the_nat,
         },
-        apart=frozenset({"taps are off"}),
+        apart=frozenset({"taps are off", "the NAT itself probes"}),
         reach=_TWO,
         step=15,
     ),

@@ -29,9 +29,10 @@ def _watched(value: float) -> tuple[Signal, ...]:
 
 
 def _gone(value: float) -> tuple[Signal, ...]:
-    """An agent as long as the value is 0, and a prober that stays."""
-    there = (level(agent.BUILD, 1, **_BUILD),) if not value else ()
-    return (prober(level(agent.BUILD, 1, **_BUILD)), *there)
+    """An agent and a reflector that is no NAT's as long as the value is 0, and a prober that stays."""
+    reflector = {"nat_cluster": "reflectors-{n}", "nat": "", "instance": "reflector-{n}:8080"}
+    there = (level(agent.BUILD, 1, **_BUILD), level(agent.BUILD, 1, **_BUILD, **reflector))
+    return (prober(level(agent.BUILD, 1, **_BUILD)), *(() if value else there))
 
 
 def _attempts(value: float) -> tuple[Signal, ...]:
