@@ -32,10 +32,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *options: str, found: Answer | Exception | None = None) -> Result:
+def run(monkeypatch: pytest.MonkeyPatch, *options: str, found: Answer | BaseException | None = None) -> Result:
     def carry_out(order: Order, machine: Machine, progress: Callable[[int], object]) -> Answer:
         ORDERS.append(order)
-        if isinstance(found, Exception):
+        if isinstance(found, BaseException):
             raise found
         progress(102)
         return found or censuses.answer(unanswered=50)
@@ -145,6 +145,12 @@ def test_watching_looks_again_until_it_is_interrupted(monkeypatch: pytest.Monkey
     assert all(4 < seconds <= 5 for seconds in slept)
     slept.clear()
     assert run(monkeypatch, "--watch", "2").stdout.count("Private hosts") == 3
+
+
+def test_whoever_interrupts_the_first_look_has_not_seen_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    for options in ((), ("--json", "--watch")):
+        result = run(monkeypatch, *options, found=KeyboardInterrupt())
+        assert (result.exit_code, result.stdout) == (1, "")
 
 
 def test_an_order_that_is_none_ends_in_one_line() -> None:

@@ -84,7 +84,7 @@ def command(  # noqa: PLR0913  one argument an option, as click passes them
     os.environ.update({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
     machine = LiveMachine()
     show = _json if as_json else _tables
-    complete = True
+    complete = False
     try:
         while True:
             start = time.monotonic()
