@@ -75,6 +75,31 @@ def test_the_first_reading_of_elements_says_nothing_and_an_element_that_came_bac
     assert increments.since([(b"a", 60, 12)]) == {b"a": 12}
 
 
+def test_an_element_that_one_reading_lacked_does_not_count_its_past_again() -> None:
+    increments = Increments()
+    increments.since([(b"a", 0, 1_000_000), (b"b", 0, 5)])
+    assert increments.since([(b"b", 0, 6)]) == {b"b": 1}
+    assert increments.since([(b"a", 0, 1_000_003), (b"b", 0, 6)]) == {b"a": 3}
+    assert increments.since([(b"b", 0, 6)]) == {}
+    assert increments.since([(b"b", 0, 6)]) == {}
+    assert increments.since([(b"a", 0, 2), (b"b", 0, 6)]) == {b"a": 2}  # gone for longer: it expired
+    increments.since([])
+    increments.restart()
+    assert increments.since([(b"a", 0, 2), (b"b", 0, 7)]) == {b"a": 2, b"b": 7}
+
+
+def test_a_lower_limit_than_in_an_earlier_life_holds_at_once_and_spares_the_busy() -> None:
+    top: TopCounters[str] = TopCounters(3)
+    top.update(ZERO, {}, "")
+    everybody = {"a": Counts(1, 0), "b": Counts(9, 0), "c": Counts(2, 0)}
+    top.update(Counts(12, 0), everybody, "abc")
+    top.update(Counts(24, 0), everybody, "abc")
+    lower = TopCounters(1, top.memory)
+    lower.update(Counts(36, 0), everybody, "abc")
+    assert lower.memory.shown == {"b": Counts(18, 0)}
+    assert lower.memory.credited == Counts(36, 0)
+
+
 @given(
     st.integers(0, 3),
     st.lists(

@@ -52,15 +52,20 @@ ZERO = Counts(0, 0)
 class Increments:
     """What elements of sets, which expire and come back, have counted since the last reading.
 
-    The first reading says nothing: nobody knows when its counts were made.
+    The first reading says nothing: nobody knows when its counts were made. An
+    element that only one reading lacked was there all the time: Linux goes on with
+    a dump by counting the elements before, and passes one over for each that it
+    removes from there meanwhile (net/netfilter/nft_set_hash.c, nft_rhash_walk), and
+    does not say so. Its whole past must not count a second time.
     """
 
     def __init__(self) -> None:
         self._before: dict[bytes, int] | None = None
+        self._missing: dict[bytes, int] = {}
 
     def restart(self) -> None:
         """The elements were made anew: all that they have counted is new."""
-        self._before = {}
+        self._before, self._missing = {}, {}
 
     def since(self, elements: Iterable[tuple[bytes, int, int]]) -> dict[bytes, int]:
         """Packets by element, those that have counted some; elements are key, bytes and packets."""
@@ -69,7 +74,8 @@ class Increments:
         self._before = now
         if before is None:
             return {}
-        then = before.get
+        then = (self._missing | before if self._missing else before).get
+        self._missing = {key: packets for key, packets in before.items() if key not in now}
         more = {key: packets - then(key, 0) for key, packets in now.items() if packets != then(key, 0)}
         return {key: count if count > 0 else now[key] for key, count in more.items()}
 
@@ -147,6 +153,8 @@ class TopCounters(Generic[Key]):
         self._busy = busy
         for key in [key for key in shown if key not in present]:
             del shown[key]
+        while len(shown) > self._limit:  # an earlier life had a higher one
+            del shown[min(shown, key=lambda known: busy.get(known, 0.0))]
         promoted: list[Key] = []
         waiting = (key for key in busy if key not in shown and key in present)
         for key in nlargest(self._limit, waiting, key=busy.__getitem__):
