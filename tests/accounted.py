@@ -59,6 +59,11 @@ class AccountedKernel:
             elements.clear()
         self.publish()
 
+    def reset(self) -> None:
+        """What ``nft reset counters`` does: elements of sets stay as they are."""
+        self.counters.clear()
+        self.publish()
+
     def publish(self) -> None:
         """Let the machine answer with what has been counted."""
         answers = self.machine.answers

@@ -125,6 +125,61 @@ def test_no_series_falls_when_the_table_is_installed_anew(tmp_path: Path, runnin
     assert after["natobs_outbound_attempts_total tcp"] == 4
 
 
+def test_counters_that_somebody_resets_take_no_count_with_them_and_hide_no_refusal() -> None:
+    kernel = AccountedKernel()
+    reader = collector()
+    before = look(kernel, reader)
+    for _round in range(3):
+        kernel.flow("10.0.0.1", SHOP, 443)
+        kernel.counters["offered_tcp"] += 10
+        kernel.publish()
+        before = look(kernel, reader)
+    kernel.reset()
+    kernel.counters["offered_tcp"] += 4  # refused by conntrack
+    kernel.flow("10.0.0.1", SHOP, 443)
+    after = look(kernel, reader)
+    check_sums(before, after)
+    assert after["natobs_outbound_untracked_attempts_total tcp"] == 34
+    assert after["natobs_outbound_attempts_total tcp"] == 38
+    assert after[f"natobs_destination_attempts_total {SHOP} 443 tcp"] == 3
+
+
+def test_no_series_falls_when_a_collector_takes_over_from_one_that_went_on(tmp_path: Path) -> None:
+    kernel = AccountedKernel()
+    reader = collector(tmp_path / "state")
+    before = look(kernel, reader)
+    for round_ in range(4):
+        if round_ == 3:
+            successor = collector(tmp_path / "state", top=3)
+        kernel.flow("10.0.0.1", SHOP, 443)
+        before = look(kernel, reader)
+    kernel.flow("10.0.0.1", SHOP, 443)
+    after = look(kernel, successor)
+    check_sums(before, after)
+    assert after[f"natobs_destination_attempts_total {SHOP} 443 tcp"] == 3
+
+
+def test_an_element_that_a_dump_passed_over_is_no_burst() -> None:
+    kernel = AccountedKernel()
+    reader = collector()
+    look(kernel, reader)
+    for _flow in range(100):
+        kernel.flow("10.0.0.1", SHOP, 443)
+    look(kernel, reader)
+    kernel.flow("10.0.0.1", SHOP, 443)
+    before = look(kernel, reader)
+    there = kernel.attempts.copy()
+    kernel.attempts.clear()
+    kernel.publish()
+    look(kernel, reader)
+    kernel.attempts = there
+    kernel.flow("10.0.0.1", SHOP, 443)
+    after = look(kernel, reader)
+    check_sums(before, after)
+    assert after["natobs_outbound_attempts_total tcp"] == 102
+    assert after[f"natobs_destination_attempts_total {SHOP} 443 tcp"] == 2
+
+
 def test_elements_that_expire_take_no_count_with_them() -> None:
     kernel = AccountedKernel()
     reader = collector()

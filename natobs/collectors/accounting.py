@@ -7,6 +7,7 @@ not behind it. Which series there are is the business of
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,7 @@ _COUNTERS = {
 Place = tuple[str, str, str]
 """Destination, port and protocol, as labelled."""
 Counters = Mapping[str, kernel.Counter]
+_NOTHING: kernel.Counter = (0, 0)
 
 
 def wanted(config: Config) -> accounting_table.Settings:
@@ -112,20 +114,31 @@ class AccountingCollector:
         self, settings: accounting_table.Settings, top: int, names: Mapping[str, str], state_file: Path | None
     ) -> None:
         self._settings = settings
+        self._top = top
         self._mark = accounting_table.mark(settings)
         self._names = ServiceNames(names)
         self._file = StateFile(state_file, State) if state_file else None
         self._increments = {name: Increments() for name in metric.SETS}
         self._places: dict[bytes, Place] = {}
-        state = (self._file.load() if self._file else None) or State()
-        self._state = state
-        for protocol in metric.PROTOCOLS:
-            state.destinations.setdefault(protocol, Memory())
-        self._destinations = {
-            protocol: TopCounters(top if protocol in _PROTOCOLS.values() else 0, state.destinations[protocol])
+
+    @cached_property
+    def _state(self) -> State:
+        """Loaded by the first run: until then one with another configuration may go on counting and saving."""
+        return (self._file.load() if self._file else None) or State()
+
+    @cached_property
+    def _destinations(self) -> dict[str, TopCounters[Place]]:
+        return {
+            protocol: TopCounters(
+                self._top if protocol in _PROTOCOLS.values() else 0,
+                self._state.destinations.setdefault(protocol, Memory()),
+            )
             for protocol in metric.PROTOCOLS
         }
-        self._hosts = TopCounters(top, state.hosts)
+
+    @cached_property
+    def _hosts(self) -> TopCounters[str]:
+        return TopCounters(self._top, self._state.hosts)
 
     def collect(self, machine: Machine) -> Reading:
         """Six sets, then the counters, so that no set is ahead of its total; two looks at the table around them."""
@@ -161,17 +174,23 @@ class AccountingCollector:
 
     def _restart(self, handle: int) -> None:
         """Another table than the one that was read last: its counters and elements begin at zero."""
-        state = self._state
-        state.handle = handle
-        state.before = {name: _plus(state.before.get(name, (0, 0)), last) for name, last in state.read.items()}
+        self._state.handle = handle
+        self._leave(*self._state.read)
         for increments in self._increments.values():
             increments.restart()
 
     def _since_the_first(self, counters: Counters) -> Counters:
-        """What the counters of this table and of those before it have counted."""
+        """What the counters of this table and of those before it have counted, `nft reset` or not."""
         state = self._state
+        self._leave(*(name for name, counter in counters.items() if counter < state.read.get(name, _NOTHING)))
         state.read = dict(counters)
-        return {name: _plus(state.before.get(name, (0, 0)), counter) for name, counter in counters.items()}
+        return {name: _plus(state.before.get(name, _NOTHING), counter) for name, counter in counters.items()}
+
+    def _leave(self, *names: str) -> None:
+        """Counters that began at zero again: what they said last is past."""
+        state = self._state
+        for name in names:
+            state.before[name] = _plus(state.before.get(name, _NOTHING), state.read.pop(name))
 
     def _credit(self, elements: Mapping[str, list[Element]], counters: Counters) -> None:
         attempts = {protocol: self._attempts(counters, protocol) for protocol in metric.PROTOCOLS}
