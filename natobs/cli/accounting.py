@@ -127,7 +127,8 @@ def _state(found: Status) -> Iterator[str]:
         yield "accounting is installed for another configuration or by another version of natobs: "
         yield "  natobs accounting install replaces it"
     elif not found.whole:
-        yield "accounting is installed, but rules of its table are missing: natobs accounting install replaces it"
+        yield "accounting is installed, but rules of its table are missing, or are there twice: "
+        yield "  natobs accounting install replaces it"
     else:
         yield "accounting is installed"
 

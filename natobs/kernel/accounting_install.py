@@ -85,7 +85,7 @@ def obstacle(settings: Settings) -> str:
 
 
 def is_whole(machine: Machine, settings: Settings) -> bool:
-    """Whether all rules of our table are there: somebody may have flushed it.
+    """Whether all rules of our table are there, and once: it may have been flushed, or its text loaded a second time.
 
     Args:
         machine: where it is.
@@ -94,7 +94,7 @@ def is_whole(machine: Machine, settings: Settings) -> bool:
     Raises:
         UnavailableError: no such table, or no privilege.
     """
-    return accounting.count_rules(machine) >= accounting_table.count_rules(settings)
+    return accounting.count_rules(machine) == accounting_table.count_rules(settings)
 
 
 def quarantined(machine: Machine) -> list[str]:

@@ -42,7 +42,7 @@ class Status:
         installed: whether our table is there.
         comment: of the table; empty without one.
         current: whether it is the one that the settings make.
-        whole: whether it is, and all its rules are there; somebody may have flushed it.
+        whole: whether it is, and all its rules are there, and once; see :func:`accounting_install.is_whole`.
         obstacle: why the kernel would not take the table; empty where it would, and where it is there.
         sets: by their names in the table.
         quarantined: addresses, prefixes and ranges that open no new flows, as nft takes them.

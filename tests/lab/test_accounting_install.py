@@ -105,6 +105,15 @@ def test_a_flushed_table_is_found_and_mended(nat: Host) -> None:
     assert accounting(nat, "status").returncode == 0
 
 
+def test_a_table_that_was_loaded_twice_is_found_and_mended(nat: Host) -> None:
+    accounting(nat, "install")
+    nat.run(["nft", "-f", "-"], stdin=accounting(nat, "print").stdout)
+    done = accounting(nat, "status", check=False)
+    assert (done.returncode, "or are there twice" in done.stdout) == (1, True)
+    assert "was replaced" in accounting(nat, "install").stdout
+    assert accounting(nat, "status").returncode == 0
+
+
 @pytest.mark.parametrize("words", [("install",), ("remove",), ("status",)])
 def test_a_table_of_somebody_else_is_refused(nat: Host, words: tuple[str, ...]) -> None:
     nat.run(["nft", "-f", "-"], stdin=FOREIGN)
