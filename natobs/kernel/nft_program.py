@@ -30,7 +30,7 @@ def load(text: str, *, only_check: bool = False) -> None:
 
     Raises:
         SetupError: there is no nft.
-        AccountingError: it refused the text, or did not end in time; nothing was changed.
+        AccountingError: it refused the text, and nothing was changed; or it did not end in time.
     """
     arguments = [_program(), *(["--check"] if only_check else []), "--file", "-"]
     try:
@@ -38,7 +38,9 @@ def load(text: str, *, only_check: bool = False) -> None:
             arguments, input=text, capture_output=True, text=True, timeout=SECONDS, check=False, env=_ENVIRONMENT
         )
     except subprocess.TimeoutExpired as error:
-        raise AccountingError(f"nft did not end within {SECONDS:.0f} s; `natobs accounting status` says") from error
+        raise AccountingError(
+            f"nft did not end within {SECONDS:.0f} s; `natobs accounting status` says what is there now"
+        ) from error
     except OSError as error:
         raise SetupError(f"{arguments[0]}: {error.strerror}") from error
     if done.returncode != 0:
