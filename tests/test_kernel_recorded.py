@@ -81,6 +81,8 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: py
     [
         (None, "is this a directory from `natobs capture`"),
         (b"{", "is this a directory from `natobs capture`"),
+        (b'{"format": 1, "natobs": "\xff"}', "is this a directory from `natobs capture`"),
+        (b'{"format": ' + b"[" * 100_000, "is this a directory from `natobs capture`"),
         (b'{"format": 2, "natobs": "9", "kernel": "9"}', "recording of format 2, this natobs reads 1"),
         (
             b'{"format": 1, "natobs": "9", "kernel": "9", "refusals": {"a": {"reason": "odd", "detail": ""}}}',
@@ -95,8 +97,9 @@ def test_a_directory_that_is_no_recording_is_refused(tmp_path: Path, manifest: b
         RecordedMachine(tmp_path)
 
 
-def test_a_damaged_stream_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b'["\xe4\xb8\xad"]', b'["\xff"]', b"[" * 100_000])
+def test_a_damaged_stream_is_said(tmp_path: Path, content: bytes) -> None:
     record(tmp_path / "nat")
-    (tmp_path / "nat/stream/kmsg").write_bytes(b'["\xe4\xb8\xad"]')
+    (tmp_path / "nat/stream/kmsg").write_bytes(content)
     with pytest.raises(CaptureError, match="damaged"):
         RecordedMachine(tmp_path / "nat").listen(StreamName.KERNEL_LOG)

@@ -57,7 +57,9 @@ def test_what_changes_nothing_writes_nothing(path: Path) -> None:
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1, "more": 1}', b"\xff\xfe", b"null"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"format": 1, "more": 1}', b"\xff\xfe", b"null", b'{"format": ' + b"[" * 100_000]
+)
 def test_a_damaged_file_is_named_by_readers_and_moved_aside_by_writers(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True)
     said: list[str] = []

@@ -17,6 +17,7 @@ from natobs.kernel.machine import Machine, Query, Stream, StreamName
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+_DAMAGED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +54,7 @@ class RecordedMachine:
         self._directory = directory
         try:
             self._manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *_DAMAGED) as error:
             said = error.strerror if isinstance(error, OSError) else error
             message = f"{directory / MANIFEST}: {said}; is this a directory from `natobs capture`?"
             raise CaptureError(message) from error
@@ -194,5 +195,5 @@ class RecordingMachine:
 def _messages(content: bytes) -> list[bytes]:
     try:
         return [message.encode("latin-1") for message in msgspec.json.decode(content, type=list[str])]
-    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+    except _DAMAGED as error:
         raise CaptureError(f"a stream of the recording is damaged: {error}") from error

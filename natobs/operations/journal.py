@@ -212,7 +212,7 @@ def decode(content: bytes) -> Journal:
         if written > FORMAT:
             raise NewerError(f"format {written} was written by a newer natobs; this one reads {FORMAT}")
         return msgspec.json.decode(content, type=Journal)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(str(error)) from error
 
 
