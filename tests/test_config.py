@@ -41,6 +41,7 @@ def test_a_file_overrides_what_it_names(tmp_path: Path) -> None:
         ('[firewall]\nmax_series = "x"', "f.toml: firewall.max_series: Expected `int`, got `str`"),
         ("[agent]\nlisten = []", "f.toml: agent.listen: Expected `array` of length >= 1"),
         ("[census.snat_ports]\nnat = 5", "f.toml: census: 'nat' does not appear to be an IPv4 or IPv6 address"),
+        ('[census.snat_ports]\n"2001:DB8:0::1" = 5', "f.toml: census: snat_ports: write 2001:DB8:0::1 as 2001:db8::1"),
         ("[census.tenants.other]", "f.toml: census: tenants: at most 500, and none of them called other"),
         ("[agent\n", "f.toml: Expected ']' at the end of a table declaration (at line 1, column 7)"),
     ],

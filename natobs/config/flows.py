@@ -57,7 +57,9 @@ class Census(Section, frozen=True):
 
     def __post_init__(self) -> None:
         for address in self.snat_ports:
-            ipaddress.ip_address(address)
+            usual = str(ipaddress.ip_address(address))
+            if address != usual:  # it would be compared with the usual form, and never be found
+                raise ValueError(f"snat_ports: write {address} as {usual}")
         if len(self.tenants) > _MOST_TENANTS or "other" in self.tenants:
             raise ValueError(f"tenants: at most {_MOST_TENANTS}, and none of them called other")
 
