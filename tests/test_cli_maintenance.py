@@ -110,6 +110,7 @@ def test_the_cluster_s_window_is_another_one(command: Command) -> None:
         ["start"],
         ["start", "--for", "soon"],
         ["start", "--for", "0m"],
+        ["start", "--for", "9" * 400 + "d"],
         ["start", "--for", "14d1s"],
         ["start", "--for", "1h", "--nat", "nat-1"],
         ["start", "--for", "1h", "--alertmanager", NOWHERE],

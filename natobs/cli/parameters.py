@@ -16,7 +16,7 @@ from natobs.operations.file import JournalFile
 from natobs.operations.journal import MOST_LETTERS
 
 _UNITS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _UNITS))
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,12}}){unit})?" for unit in _UNITS))
 _EPOCH = re.compile(r"[0-9]{9,10}(\.[0-9]+)?")
 """Shorter ones may be meant as a date."""
 _AHEAD_SECONDS = 60.0
