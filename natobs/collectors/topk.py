@@ -16,7 +16,6 @@ Where the keys have counted more than the total, because the two were not read a
 the same instant, the rest waits until the total has caught up.
 """
 
-import math
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import nlargest
@@ -153,15 +152,15 @@ class TopCounters(Generic[Key]):
         self._busy = busy
         for key in [key for key in shown if key not in present]:
             del shown[key]
+        idlest_first = iter(sorted(shown, key=lambda key: busy.get(key, 0.0)))
         while len(shown) > self._limit:  # an earlier life had a higher one
-            del shown[min(shown, key=lambda known: busy.get(known, 0.0))]
+            del shown[next(idlest_first)]
         promoted: list[Key] = []
         waiting = (key for key in busy if key not in shown and key in present)
         for key in nlargest(self._limit, waiting, key=busy.__getitem__):
             if len(shown) + len(promoted) >= self._limit:
-                idlest = min(shown, key=lambda known: busy.get(known, 0.0), default=None)
-                idle = math.inf if idlest is None else busy.get(idlest, 0.0)
-                if idlest is None or (idle >= _SILENT and busy[key] < idle * _TWICE):
+                idlest = next(idlest_first, None)
+                if idlest is None or _SILENT <= busy.get(idlest, 0.0) > busy[key] / _TWICE:
                     break
                 del shown[idlest]
             promoted.append(key)
