@@ -68,20 +68,24 @@ def ports_of(rules: Iterable[NatRule], address: str, proto: int) -> tuple[int, i
     """
     ipv6 = ":" in address
     packed = socket.inet_pton(socket.AF_INET6 if ipv6 else socket.AF_INET, address)
-    reached: list[NatRule] = []
+    before: list[NatRule] = []
     found: set[tuple[int, int] | None] = set()
     for rule in rules:
         if rule.ipv6 not in (None, ipv6) or (rule.protocols is not None and proto not in rule.protocols):
             continue
-        # What fulfils all conditions of a rule before it has been translated there.
-        if any(one.chain == rule.chain and one.conditions <= rule.conditions for one in reached):
-            continue
-        reached.append(rule)
-        if rule.addresses is None or rule.addresses[0] <= packed <= rule.addresses[1]:
-            if not rule.known:
+        gives = rule.addresses is None or rule.addresses[0] <= packed <= rule.addresses[1]
+        # Only what could change the answer is compared with all before it: there may be thousands of either.
+        if gives and not (rule.known and rule.ports in found) and not _hidden(rule, before):
+            if found or not rule.known:
                 return None
             found.add(rule.ports)
-    return found.pop() if len(found) == 1 else None
+        before.append(rule)
+    return found.pop() if found else None
+
+
+def _hidden(rule: NatRule, before: Iterable[NatRule]) -> bool:
+    """Whether what fulfils all conditions of a rule has been translated by one before it in its chain."""
+    return any(one.chain == rule.chain and one.conditions <= rule.conditions for one in before)
 
 
 def port_range(
