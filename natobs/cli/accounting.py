@@ -124,10 +124,10 @@ def _state(found: Status) -> Iterator[str]:
         if found.obstacle:
             yield f"  and cannot be: {found.obstacle}"
     elif not found.current:
-        yield "accounting is installed for another configuration or by another version of natobs: "
+        yield "accounting is installed for another configuration or by another version of natobs:"
         yield "  natobs accounting install replaces it"
     elif not found.whole:
-        yield "accounting is installed, but rules of its table are missing, or are there twice: "
+        yield "accounting is installed, but rules of its table are missing, or are there twice:"
         yield "  natobs accounting install replaces it"
     else:
         yield "accounting is installed"
