@@ -87,7 +87,9 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
         "file": "" if no_probes else str(probe_file) if probe_file else None,
         "self_check": False if no_probes else self_check or None,
     }
-    configure = _loader(config_file, agent=overrides, probes=probes)
+    # The state file has what this machine has counted: no business of a recorded one.
+    accounting: dict[str, object] = {"state_file": "" if recorded else None}
+    configure = _loader(config_file, agent=overrides, probes=probes, accounting=accounting)
     if once and not configure().agent.textfile_directory:
         raise click.UsageError("--once needs --textfile DIR or agent.textfile_directory")
     machine: Machine = RecordedMachine(recorded) if recorded else LiveMachine()
@@ -101,12 +103,19 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes
         serve(agent, lambda: warn_of_exposure(agent.addresses, machine), ready_fd)
 
 
-def _loader(config_file: Path | None, agent: dict[str, object], probes: dict[str, object]) -> Callable[[], Config]:
+def _loader(
+    config_file: Path | None, agent: dict[str, object], probes: dict[str, object], accounting: dict[str, object]
+) -> Callable[[], Config]:
     """A function that reads the file and puts the options of the command line over it, those that are not None."""
 
     def configure() -> Config:
         config = load(config_file)
-        return replace(config, agent=_over(config.agent, agent), probes=_over(config.probes, probes))
+        return replace(
+            config,
+            agent=_over(config.agent, agent),
+            probes=_over(config.probes, probes),
+            accounting=_over(config.accounting, accounting),
+        )
 
     return configure
 

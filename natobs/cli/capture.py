@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from natobs import __version__
 from natobs.collectors import flows
@@ -42,6 +43,8 @@ def command(directory: Path, config_file: Path | None) -> None:
     os.umask(0o077)  # rules, addresses and the kernel log are not for every user of this machine
     machine = RecordingMachine(LiveMachine(), directory)
     config = load(config_file)
+    # Looks like the agent, and must not save like it: the agent's own file goes on.
+    config = replace(config, accounting=replace(config.accounting, state_file=""))
     observer = Observer(machine, config)
     observer.prime()
     _census(machine, config)
