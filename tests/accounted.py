@@ -76,13 +76,13 @@ class AccountedKernel:
             for name, number in ((name, self.counters[name]) for name in NAMES)
         )
         for name, elements in {"attempts": self.attempts, "answers": self.answers, "hosts": self.hosts}.items():
-            listed = b"".join(_element(key, number) for key, number in elements.items() if number)
-            answers[query(INET, "natobs", f"{name}4").key] = message(12, INET, named, attribute(3, listed))
-            answers[query(INET, "natobs", f"{name}6").key] = b""
+            for version, lengths in {4: (4, 12), 6: (16, 24)}.items():
+                listed = b"".join(_element(key, n) for key, n in elements.items() if n and len(key) in lengths)
+                answers[query(INET, "natobs", f"{name}{version}").key] = message(12, INET, named, attribute(3, listed))
 
 
 def _packed(address: str) -> bytes:
-    return socket.inet_pton(socket.AF_INET, address)
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
 def _element(key: bytes, number: int) -> bytes:

@@ -69,6 +69,17 @@ def test_destinations_and_hosts_appear_at_zero_and_then_count() -> None:
     check_sums(first, second)
 
 
+def test_a_set_is_as_full_as_the_one_of_the_fuller_ip_version() -> None:
+    kernel = AccountedKernel()
+    assert look(kernel, collector())["natobs_accounting_elements hosts"] == 0
+    for number in range(3):
+        kernel.flow(f"10.0.0.{number}", SHOP, 443)
+        kernel.flow(f"fd00::{number}", f"2001:db8::{number}", 443)
+    found = look(kernel, collector())
+    assert [found[f"natobs_accounting_elements {name}"] for name in ("attempts", "answers", "hosts")] == [3, 3, 3]
+    assert found["natobs_accounting_elements_limit hosts"] == 4096
+
+
 def test_what_conntrack_refused_is_an_attempt() -> None:
     kernel = AccountedKernel()
     reader = collector()

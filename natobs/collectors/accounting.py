@@ -6,6 +6,7 @@ not behind it. Which series there are is the business of
 :mod:`natobs.collectors.topk`; they outlive restarts of the agent by a state file.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -168,7 +169,7 @@ class AccountingCollector:
         self._forwarded(reading, everything)
         limits = {"hosts": self._settings.hosts}
         for name, found in elements.items():
-            reading.add(metric.ELEMENTS, len(found), name)
+            reading.add(metric.ELEMENTS, _fuller(found), name)
             reading.add(metric.ELEMENTS_LIMIT, limits.get(name, self._settings.destinations), name)
         return reading
 
@@ -256,6 +257,11 @@ class AccountingCollector:
         }
         for name, row in plain.items():
             reading.add(row, _packets(counters, name))
+
+
+def _fuller(elements: list[Element]) -> int:
+    """How many there are of the IP version that has more; each has a set, and keys of a length, of its own."""
+    return max(Counter(len(key) for key, _bytes, _packets in elements).values(), default=0)
 
 
 def _plus(one: kernel.Counter, other: kernel.Counter) -> kernel.Counter:

@@ -123,7 +123,8 @@ FORWARDED_BYTES = Metric(
 ELEMENTS = Metric(
     "natobs_accounting_elements",
     Kind.GAUGE,
-    "Destinations that were attempted and answered, and hosts, that the kernel tells apart now, IPv4 and IPv6 together",
+    "Destinations that were attempted and answered, and hosts, that the kernel tells apart now, of the IP version that "
+    "has more",
     _SETS,
     labels=(Label("set", "what is told apart", domain=SETS),),
 )
