@@ -87,12 +87,18 @@ def test_when_the_queues_change_so_do_the_places(texts: tuple[str, ...]) -> None
     assert values(collector.collect(subject)) == values(AllowancesCollector().collect(subject))
 
 
-def test_drops_do_not_fall_when_a_queue_goes_away() -> None:
+@pytest.mark.parametrize(
+    ("statistic", "series"),
+    [
+        ("rx{}_drops", "driver_drops_total eth0 rx_driver"),
+        ("rx{}_hw_ratelimit_packets", "allowance_exceeded_total eth0 rate_in"),
+    ],
+)
+def test_a_sum_does_not_fall_when_a_queue_goes_away(statistic: str, series: str) -> None:
     collector = AllowancesCollector(Clock())
-    series = "driver_drops_total eth0 rx_driver"
 
     def drops(*queues: int) -> float:
-        virtio = card("eth0", "virtio_net", tuple(f"rx{number}_drops" for number in range(len(queues))))
+        virtio = card("eth0", "virtio_net", tuple(statistic.format(number) for number in range(len(queues))))
         virtio[Ethtool("eth0", EthtoolTopic.STATS).key] = statistics(*queues)
         subject = machine(device(2, "eth0"), virtio)
         return values(collector.collect(subject))[series]

@@ -31,7 +31,7 @@ class AllowancesCollector:
         self._clock = clock
         self._devices: dict[str, nic.Places] = {}
         self._until: float | None = None
-        self._drops: dict[tuple[str, str], tuple[int, int]] = {}
+        self._packets: dict[tuple[str, str, str], tuple[int, int]] = {}
 
     def collect(self, machine: Machine) -> Reading:
         """Two ioctls for each device with a known driver; once a minute a netlink dump and a look at all devices.
@@ -80,19 +80,19 @@ class AllowancesCollector:
                     self._devices[device.name] = places
         if not reading.gaps:
             self._until = now + _KNOWN_SECONDS
-            self._drops = {key: known for key, known in self._drops.items() if key[0] in self._devices}
+            self._packets = {key: known for key, known in self._packets.items() if key[0] in self._devices}
 
     def _add(self, reading: Reading, device: str, counters: nic.Counters) -> None:
-        for allowance, packets in counters.exceeded.items():
-            reading.add(metric.ALLOWANCE_EXCEEDED, packets, device, allowance)
+        for row, sums in ((metric.ALLOWANCE_EXCEEDED, counters.exceeded), (metric.DRIVER_DROPS, counters.drops)):
+            for word, packets in sums.items():
+                key = device, row.name, word
+                before, total = self._packets.get(key, (0, 0))
+                # A sum over queues falls when a queue goes away or the driver starts again; nothing is added then.
+                total += max(0, packets - before)
+                self._packets[key] = packets, total
+                reading.add(row, total, device, word)
         if "conntrack" in counters.available:
             reading.add(metric.CONNTRACK_AVAILABLE, counters.available["conntrack"], device)
-        for reason, packets in counters.drops.items():
-            before, total = self._drops.get((device, reason), (0, 0))
-            # A sum over queues falls when a queue goes away or the driver starts again; nothing is added then.
-            total += max(0, packets - before)
-            self._drops[device, reason] = packets, total
-            reading.add(metric.DRIVER_DROPS, total, device, reason)
 
 
 def _look(machine: Machine, device: str) -> nic.Places | None:
