@@ -12,7 +12,7 @@ from typing import Literal
 import click
 
 from natobs.cli.main import EXIT_BAD
-from natobs.collectors.flows import MOST_LISTED, order_of
+from natobs.collectors.flows import MOST_LISTED, ONE_THREAD, order_of
 from natobs.config import Config, load
 from natobs.errors import SetupError
 from natobs.kernel.conntrack import read_usage
@@ -80,8 +80,7 @@ def command(  # noqa: PLR0913  one argument an option, as click passes them
         raise click.UsageError("--by tenant needs tenants: [census.tenants.NAME] in the file that --config names")
     if not as_json and find_spec("rich") is None:
         raise SetupError("tables need the Python package rich; pip install 'natobs[probes]', or use --json")
-    # numpy's linear algebra otherwise starts a thread for each CPU.
-    os.environ.update({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
+    os.environ.update(ONE_THREAD)
     machine = LiveMachine()
     show = _json if as_json else _tables
     complete = False

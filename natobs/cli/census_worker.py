@@ -9,11 +9,11 @@ from pathlib import Path
 
 from natobs.kernel.flow_worker import respond
 from natobs.kernel.live import LiveMachine
+from natobs.kernel.worker import MOST_BYTES
 
 _NICENESS = 10
 """Anything else that wants the CPU has nine times as much of it (sched_prio_to_weight); I/O priority follows."""
 _MOST_CPU_SECONDS = 900
-_MOST_OUTPUT = 16 << 20
 _SACRIFICE = "500"
 """Should memory run out, this process goes before the agent (proc(5), oom_score_adj)."""
 
@@ -26,7 +26,7 @@ def work(lifeline: int) -> None:
     """
     threading.Thread(target=_die_with, args=(lifeline,), daemon=True).start()
     os.nice(_NICENESS)
-    for limit, value in ((resource.RLIMIT_CPU, _MOST_CPU_SECONDS), (resource.RLIMIT_FSIZE, _MOST_OUTPUT)):
+    for limit, value in ((resource.RLIMIT_CPU, _MOST_CPU_SECONDS), (resource.RLIMIT_FSIZE, MOST_BYTES)):
         with suppress(OSError, ValueError):
             resource.setrlimit(limit, (value, value))
     with suppress(OSError):

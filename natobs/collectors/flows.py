@@ -41,7 +41,7 @@ MOST_LISTED = 500
 """Rows of each ranking that a census brings, of which ``census.top`` are exported."""
 _PARTIAL = frozenset({"timeout", "overrun"})
 _PROTOCOLS = frozenset(metric.PROTOCOLS)
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """numpy's linear algebra, which nobody here uses, otherwise starts a thread for each CPU."""
 
 
@@ -49,7 +49,7 @@ def census_process() -> Worker:
     """The process that takes a census: this very natobs, whatever is in the current directory (-P)."""
     path = os.pathsep.join(filter(None, [str(Path(natobs.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
     argv = [sys.executable, "-P", "-m", "natobs", "census", "--worker"]
-    return Worker(argv, {**_ONE_THREAD, "PYTHONPATH": path})
+    return Worker(argv, {**ONE_THREAD, "PYTHONPATH": path})
 
 
 @dataclass(frozen=True, slots=True)

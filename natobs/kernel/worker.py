@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from natobs.errors import UnavailableError
 from natobs.kernel.machine import unavailable
 
-_MOST_BYTES = 16 << 20
+MOST_BYTES = 16 << 20
 """Of output; a hundred times what a census with 500 rows of each kind is."""
 _TAIL_BYTES = 300
 _END_SECONDS = 2.0
@@ -156,7 +156,7 @@ class _Run:
             said = self._tail()
             return Ended(b"", f"{how}: {said}" if said else how, cpu)
         size = os.fstat(self.files[0]).st_size
-        if size > _MOST_BYTES:
+        if size > MOST_BYTES:
             return Ended(b"", f"wrote {size} bytes", cpu)
         return Ended(os.pread(self.files[0], size, 0), "", cpu)
 
