@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from natobs.errors import FormatError, UnavailableError
 from natobs.kernel import host
 from natobs.kernel.live import LiveMachine
+from tests.effort import effort
 from tests.fakes import FakeMachine
 from tests.mutate import attempt, damaged
 
@@ -53,6 +54,13 @@ def test_lists_of_cpus(text: bytes, numbers: tuple[int, ...]) -> None:
 def test_what_is_no_list_of_cpus(text: bytes) -> None:
     with pytest.raises(FormatError):
         host.parse_online(text)
+
+
+def test_a_list_of_more_cpus_than_there_can_be_is_not_written_out() -> None:
+    def steps(parts: int) -> int:
+        return effort(lambda: attempt(host.parse_online, b",".join([b"0-8191"] * parts)))[1]
+
+    assert steps(3) == steps(60)
 
 
 @pytest.mark.parametrize("text", [b"[]", b"{}", b"[{}]", b"null", CPUS[:-1], CPUS.replace(b"8.25", b'"x"')])

@@ -184,10 +184,10 @@ def parse_online(data: bytes) -> tuple[int, ...]:
             if len(span) > _MOST_CPUS or not span or span[0] < 0:
                 raise FormatError(f"{ONLINE_FILE.path}: {part[:40]!r} is no range of CPUs")
             numbers += span
+            if len(numbers) > _MOST_CPUS:
+                raise FormatError(f"{ONLINE_FILE.path}: more than {_MOST_CPUS} CPUs")
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{ONLINE_FILE.path}: {data[:40]!r} is no list of CPUs") from error
-    if len(numbers) > _MOST_CPUS:
-        raise FormatError(f"{ONLINE_FILE.path}: more than {_MOST_CPUS} CPUs")
     return tuple(numbers)
 
 
