@@ -193,6 +193,8 @@ def test_failed_censuses_cost_their_share_too() -> None:
         (good(content=b"\x00" * 1000), "format", "census: not an answer"),
         (good(content=b'{"type":"answer","answer":{}}'), "format", "census: not an answer: Object missing"),
         (good(content=b"[" * 100_000), "format", "census: not an answer"),
+        (good(content=ANSWER.replace(b"ESTABLISHED", b"ODD")), "format", "flow census: figures that cannot be"),
+        (good(content=censuses.delivery(censuses.answer(size=0))), "format", "flow census: figures that cannot be"),
         (good(content=censuses.refusal("permission", "needs CAP_NET_ADMIN")), "permission", "needs CAP_NET_ADMIN"),
     ],
 )

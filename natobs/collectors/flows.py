@@ -26,7 +26,7 @@ from natobs.catalogue.types import Sample
 from natobs.collectors.base import Gap, Reading
 from natobs.config import Census as Settings
 from natobs.config import Nat
-from natobs.errors import KernelError, UnavailableError
+from natobs.errors import CatalogueError, FormatError, KernelError, UnavailableError
 from natobs.kernel import flow_figures, flow_worker
 from natobs.kernel.flow_results import OTHER, Figures
 from natobs.kernel.machine import Computed, Machine
@@ -125,11 +125,12 @@ class FlowsCollector:
             answer = flow_worker.parse(machine.ask(self._question))
             if isinstance(answer, flow_worker.Refusal):
                 raise UnavailableError(answer.reason, answer.detail)
+            samples = samples_of(answer, self._settings)
         except KernelError as error:
             if not self._running:
                 self._fail(error)
         else:
-            self._take(answer)
+            self._take(answer, samples)
 
     def collect(self, machine: Machine) -> Reading:
         """The latest census, and how it went; nothing is asked."""
@@ -185,10 +186,9 @@ class FlowsCollector:
                 self._complete = False
             self._due = self._began + self._period()
 
-    def _take(self, answer: flow_worker.Answer) -> None:
+    def _take(self, answer: flow_worker.Answer, samples: list[Sample]) -> None:
         taking = answer.census.taking
         partial = taking.reason in _PARTIAL
-        samples = samples_of(answer, self._settings)
         before, self._hosts = self._hosts, None if partial else flow_figures.hosts_of(answer.census.figures)
         if before is not None and self._hosts is not None:
             changes = flow_figures.growth(before, self._hosts, self._settings.top)
@@ -233,7 +233,18 @@ def order_of(census: Settings, nat: Nat, listed: int) -> flow_worker.Order:
 
 
 def samples_of(answer: flow_worker.Answer, settings: Settings) -> list[Sample]:
-    """The figures of a census, as many of each kind as the configuration says."""
+    """The figures of a census, as many of each kind as the configuration says.
+
+    Raises:
+        FormatError: no table has such figures; that of a recorded machine may hold anything.
+    """
+    try:
+        return _samples(answer, settings)
+    except (CatalogueError, ArithmeticError) as error:
+        raise FormatError(f"flow census: figures that cannot be: {error}") from error
+
+
+def _samples(answer: flow_worker.Answer, settings: Settings) -> list[Sample]:
     figures, top = answer.census.figures, settings.top
     totals = figures.totals
     found = [
