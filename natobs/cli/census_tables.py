@@ -59,7 +59,7 @@ def show(
 
 def _summary(census: Census) -> Iterator[Text]:
     totals, taking = census.figures.totals, census.taking
-    share = f" ({totals.unanswered / totals.flows:.1%})" if totals.flows else ""
+    share = f" ({_share(totals.unanswered, totals.flows)})" if totals.flows else ""
     yield Text(f"{totals.flows:,} flows", "bold") + Text(
         f": {totals.translated:,} translated, {totals.unanswered:,} unanswered{share}, {totals.ipv6:,} IPv6"
     )
@@ -146,8 +146,8 @@ def _tenants(tenants: tuple[TenantFlows, ...]) -> Table:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else ""
+    return amount(part / whole, "ratio") if whole else ""
 
 
 def _unanswered(unanswered: int, flows: int) -> str:
-    return f"{unanswered:,} ({unanswered / flows:.0%})" if unanswered else "0"
+    return f"{unanswered:,} ({_share(unanswered, flows)})" if unanswered else "0"
