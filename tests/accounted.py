@@ -5,7 +5,7 @@ from collections import Counter
 from ipaddress import ip_network
 
 from natobs.kernel import accounting
-from natobs.kernel.accounting_table import Settings, mark
+from natobs.kernel.accounting_table import Settings, count_rules, mark
 from natobs.kernel.nft_sets import query
 from natobs.kernel.nftables import TABLES
 from tests.fakes import FakeMachine
@@ -30,6 +30,7 @@ class AccountedKernel:
     def __init__(self, comment: str = mark(SETTINGS)) -> None:
         self.comment = comment
         self.handle = 1
+        self.rules = count_rules(SETTINGS)
         self.machine = FakeMachine()
         self.install()
 
@@ -71,6 +72,7 @@ class AccountedKernel:
         comment = self.comment.encode() + b"\0"
         parts = (named, u64(4, self.handle), attribute(6, bytes([0, len(comment)]) + comment))
         answers[TABLES.key] = message(0, INET, *parts)
+        answers[accounting.RULES.key] = message(6, INET, named) * self.rules
         answers[accounting.COUNTERS.key] = b"".join(
             message(18, INET, named, text(2, name), u32(3, 1), attribute(4, u64(1, number * 60) + u64(2, number)))
             for name, number in ((name, self.counters[name]) for name in NAMES)

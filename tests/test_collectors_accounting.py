@@ -7,6 +7,8 @@ import pytest
 
 from natobs.collectors.accounting import AccountingCollector
 from natobs.collectors.base import Outcome, run
+from natobs.kernel import accounting
+from natobs.kernel.accounting_table import count_rules
 from natobs.kernel.nftables import TABLES
 from tests.accounted import SETTINGS, AccountedKernel
 from tests.nft_messages import INET, table
@@ -50,6 +52,25 @@ def test_a_table_of_another_configuration_is_read_and_called_outdated() -> None:
     found = look(kernel, collector())
     assert found["natobs_accounting_installed"] == 1
     assert found["natobs_accounting_current"] == 0
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_table_whose_rules_are_gone_or_stand_twice_is_outdated_within_a_minute(times: int) -> None:
+    now = [100.0]
+    kernel = AccountedKernel()
+    reader = AccountingCollector(SETTINGS, 2, {}, None, lambda: now[0])
+    assert look(kernel, reader)["natobs_accounting_current"] == 1
+    kernel.rules *= times
+    kernel.publish()
+    kernel.machine.asked.clear()
+    now[0] += 59
+    assert look(kernel, reader)["natobs_accounting_current"] == 1
+    assert accounting.RULES.key not in kernel.machine.asked
+    now[0] += 1
+    assert look(kernel, reader)["natobs_accounting_current"] == 0
+    kernel.rules = count_rules(SETTINGS)
+    kernel.install()
+    assert look(kernel, reader)["natobs_accounting_current"] == 1
 
 
 def test_destinations_and_hosts_appear_at_zero_and_then_count() -> None:

@@ -6,8 +6,9 @@ not behind it. Which series there are is the business of
 :mod:`natobs.collectors.topk`; they outlive restarts of the agent by a state file.
 """
 
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from natobs.kernel.machine import Machine
 from natobs.kernel.nft_sets import Element
 
 OTHER = "other"
+_WHOLE_SECONDS = 60.0
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 """Protocols whose destinations are told apart, by number."""
 
@@ -87,6 +89,7 @@ class AccountingCollector:
         top: hosts, and destinations of each protocol, with series of their own.
         names: prefix or address to the name of a service.
         state_file: keeps the series while the agent is restarted; None for none.
+        clock: seconds that never go back; tests bring their own.
     """
 
     name = "accounting"
@@ -112,10 +115,18 @@ class AccountingCollector:
     )
 
     def __init__(
-        self, settings: accounting_table.Settings, top: int, names: Mapping[str, str], state_file: Path | None
+        self,
+        settings: accounting_table.Settings,
+        top: int,
+        names: Mapping[str, str],
+        state_file: Path | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._top = top
+        self._clock = clock
+        self._whole = (0, False, 0.0)
+        """Handle of the table whose rules were counted last, whether all were there, and until when that holds."""
         self._mark = accounting_table.mark(settings)
         self._names = ServiceNames(names)
         self._file = StateFile(state_file, State) if state_file else None
@@ -164,7 +175,8 @@ class AccountingCollector:
         if self._file is not None:
             with reading.part():
                 self._file.save(self._state)
-        reading.add(metric.CURRENT, table.comment == self._mark)
+        with reading.part():
+            reading.add(metric.CURRENT, table.comment == self._mark and self._is_whole(machine, table.handle))
         self._outbound(reading, everything)
         self._forwarded(reading, everything)
         limits = {"hosts": self._settings.hosts}
@@ -172,6 +184,13 @@ class AccountingCollector:
             reading.add(metric.ELEMENTS, _fuller(found), name)
             reading.add(metric.ELEMENTS_LIMIT, limits.get(name, self._settings.destinations), name)
         return reading
+
+    def _is_whole(self, machine: Machine, handle: int) -> bool:
+        """Whether the rules are all there, and once; what was found holds for a minute."""
+        now = self._clock()
+        if (handle, True) != self._whole[:2] or now >= self._whole[2]:
+            self._whole = handle, kernel.is_whole(machine, self._settings), now + _WHOLE_SECONDS
+        return self._whole[1]
 
     def _restart(self, handle: int) -> None:
         """Another table than the one that was read last: its counters and elements begin at zero."""

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from natobs.errors import FormatError
-from natobs.kernel import netlink, nft_sets
-from natobs.kernel.accounting_table import FAMILY, NAME
+from natobs.kernel import accounting_table, netlink, nft_sets
+from natobs.kernel.accounting_table import FAMILY, NAME, Settings
 from natobs.kernel.machine import Machine, Netlink
 from natobs.kernel.nft_rules import NFGENMSG, NFTABLES, parse_counter
 from natobs.kernel.nftables import TABLES, parse_tables
@@ -111,6 +111,19 @@ def parse_counters(data: bytes) -> dict[str, Counter]:
 def count_rules(machine: Machine) -> int:
     """How many rules the table has; raises as :func:`read_counters`."""
     return sum(1 for _rule in _of_table(machine.ask(RULES), _NEWRULE))
+
+
+def is_whole(machine: Machine, settings: Settings) -> bool:
+    """Whether all rules of our table are there, and once: it may have been flushed, or its text loaded a second time.
+
+    Args:
+        machine: where it is.
+        settings: that it was made for.
+
+    Raises:
+        UnavailableError: no such table, or no privilege.
+    """
+    return count_rules(machine) == accounting_table.count_rules(settings)
 
 
 def read_sizes(machine: Machine) -> dict[str, int]:

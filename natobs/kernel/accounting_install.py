@@ -57,7 +57,7 @@ def install(machine: Machine, settings: Settings) -> Change:
         _load(accounting_table.creation(settings))
         _check_comment(machine, wanted)
         return "installed"
-    if found.comment == wanted and is_whole(machine, settings):
+    if found.comment == wanted and accounting.is_whole(machine, settings):
         return "unchanged"
     _load(accounting_table.replacement(settings, found.handle, quarantined(machine)))
     return "replaced"
@@ -84,21 +84,8 @@ def obstacle(settings: Settings) -> str:
     return ""
 
 
-def is_whole(machine: Machine, settings: Settings) -> bool:
-    """Whether all rules of our table are there, and once: it may have been flushed, or its text loaded a second time.
-
-    Args:
-        machine: where it is.
-        settings: that it was made for.
-
-    Raises:
-        UnavailableError: no such table, or no privilege.
-    """
-    return accounting.count_rules(machine) == accounting_table.count_rules(settings)
-
-
 def quarantined(machine: Machine) -> list[str]:
-    """What is in the quarantine sets, as nft takes it; raises as :func:`is_whole`."""
+    """What is in the quarantine sets, as nft takes it; raises as :func:`accounting.is_whole`."""
     return [str(interval) for query in _QUARANTINES for interval in nft_intervals.read(machine, query)]
 
 

@@ -42,7 +42,7 @@ class Status:
         installed: whether our table is there.
         comment: of the table; empty without one.
         current: whether it is the one that the settings make.
-        whole: whether it is, and all its rules are there, and once; see :func:`accounting_install.is_whole`.
+        whole: whether it is, and all its rules are there, and once; see :func:`natobs.kernel.accounting.is_whole`.
         obstacle: why the kernel would not take the table; empty where it would, and where it is there.
         sets: by their names in the table.
         quarantined: addresses, prefixes and ranges that open no new flows, as nft takes them.
@@ -88,7 +88,7 @@ def read(machine: Machine, settings: Settings) -> Status:
         installed=found is not None,
         comment=found.comment if found else "",
         current=current,
-        whole=current and accounting_install.is_whole(machine, settings),
+        whole=current and accounting.is_whole(machine, settings),
         obstacle="" if found else accounting_install.obstacle(settings),
         sets={
             name: Fill(len(nft_sets.read(machine, nft_sets.query(FAMILY, NAME, name))), sizes[name])

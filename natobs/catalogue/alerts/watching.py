@@ -148,7 +148,7 @@ ALERTS = (
         "<",
         (ticket(1, _FIFTEEN),),
         "The accounting table is not the one that the configuration makes.",
-        "The accounting table of {nat} is older than its configuration; run natobs accounting install.",
+        "The accounting table of {nat} is older than its configuration, or lacks rules; run natobs accounting install.",
         unit="state",
         where=lowest(Scope.NAT, series(accounting.INSTALLED)) > 0,
         rests_on=("accounting",),

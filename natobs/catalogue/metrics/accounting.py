@@ -39,8 +39,9 @@ INSTALLED = Metric(
 CURRENT = Metric(
     "natobs_accounting_current",
     Kind.GAUGE,
-    "Whether the table is the one that this configuration makes; 0 asks for natobs accounting install",
-    "comment of the nftables table inet natobs",
+    "Whether the table is the one that this configuration makes, with each of its rules once; 0 asks for natobs "
+    "accounting install",
+    "comment and rules of the nftables table inet natobs",
 )
 ATTEMPTS = _outbound(
     "attempts",
