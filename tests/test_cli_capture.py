@@ -46,6 +46,7 @@ def test_a_replay_leaves_alone_what_this_machine_has_counted(tmp_path: Path) -> 
     for key, answer in {**kernel.machine.answers, MANIFEST: msgspec.json.encode(Manifest(FORMAT, "", ""))}.items():
         path = tmp_path / "machine" / key
         path.parent.mkdir(parents=True, exist_ok=True)
+        assert isinstance(answer, bytes)
         path.write_bytes(answer)
     (tmp_path / "natobs.toml").write_text(f'[accounting]\nstate_file = "{tmp_path}/state"\n', "utf-8")
     (tmp_path / "shown").mkdir()

@@ -179,12 +179,13 @@ def test_counters_that_somebody_resets_take_no_count_with_them_and_hide_no_refus
 def test_no_series_falls_when_a_collector_takes_over_from_one_that_went_on(tmp_path: Path) -> None:
     kernel = AccountedKernel()
     reader = collector(tmp_path / "state")
-    before = look(kernel, reader)
-    for round_ in range(4):
-        if round_ == 3:
-            successor = collector(tmp_path / "state", top=3)
+    look(kernel, reader)
+    for _round in range(3):
         kernel.flow("10.0.0.1", SHOP, 443)
-        before = look(kernel, reader)
+        look(kernel, reader)
+    successor = collector(tmp_path / "state", top=3)
+    kernel.flow("10.0.0.1", SHOP, 443)
+    before = look(kernel, reader)
     kernel.flow("10.0.0.1", SHOP, 443)
     after = look(kernel, successor)
     check_sums(before, after)
