@@ -32,6 +32,8 @@ STEPS = {"30s": MINUTE, "1m": MINUTE, "150s": FIVE, "5m": FIVE, "1h": HOUR}
 PHASES = dict.fromkeys((f"natobs-slo-{name}" for name in ("windows", "day", "days", "month", "budget", "worst")), 150)
 """Seconds after the steps: the groups of a real Prometheus are evaluated at different times."""
 LIMIT = 1000
+ONE_BLOCK = ("--storage.tsdb.min-block-duration=40d", "--storage.tsdb.max-block-duration=40d")
+"""Prometheus would else begin, with the first samples, to move old hours into blocks under what is written and asked."""
 
 
 class History(NamedTuple):
@@ -180,7 +182,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, li
     holed = [history(seed, begin, gaps=True) for seed in (4, 5, 6)]
     settings = {"storage": {"tsdb": {"out_of_order_time_window": "90d"}}}
     folder = tmp_path_factory.mktemp("prometheus")
-    with prometheus(folder, arguments=(ARGUMENT,), settings=settings) as server:
+    with prometheus(folder, arguments=(ARGUMENT, *ONE_BLOCK), settings=settings) as server:
         write(server.address, (one for made in (*whole, *holed) for one in series_of(made, end)))
         assert evaluate(server, begin, end) > 30
         yield server, whole, holed, begin
