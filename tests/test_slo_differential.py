@@ -33,7 +33,7 @@ PHASES = dict.fromkeys((f"natobs-slo-{name}" for name in ("windows", "day", "day
 """Seconds after the steps: the groups of a real Prometheus are evaluated at different times."""
 LIMIT = 1000
 ONE_BLOCK = ("--storage.tsdb.min-block-duration=40d", "--storage.tsdb.max-block-duration=40d")
-"""Prometheus would else begin, with the first samples, to move old hours into blocks under what is written and asked."""
+"""Prometheus would else begin, with the first samples, to move old hours into blocks under what is written."""
 
 
 class History(NamedTuple):
