@@ -251,6 +251,8 @@ def _check_use(probe: ProbeSettings) -> None:
             raise ValueError(
                 f"probe {probe.name}: the kind {probe.kind} has no use for {key}: it is for {', '.join(kinds)}"
             )
+    if probe.expect.body and probe.http.method == "HEAD":
+        raise ValueError(f"probe {probe.name}: expect.body: the answer to HEAD has no body")
 
 
 class Prober(Section, frozen=True):

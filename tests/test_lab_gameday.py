@@ -278,3 +278,11 @@ def test_an_unknown_fault_starts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert done.exit_code == 1
     assert "no fault 'fire'; there are" in str(done.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_starts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("natobs.lab.gameday.day.require", lambda: pytest.fail("a stack was asked for"))
+    (tmp_path / "file").write_text("", "utf-8")
+    done = CliRunner().invoke(command, ["gameday", "table-full", "--html", str(tmp_path / "file" / "x.html")])
+    assert done.exit_code == 2
+    assert "cannot be written" in done.output

@@ -8,6 +8,7 @@ import click
 
 from natobs.cli.columns import columns
 from natobs.cli.main import EXIT_BAD
+from natobs.cli.parameters import write_text
 from natobs.config.fleet import load_fleet
 from natobs.generate import explain, files
 from natobs.generate.settings import Plan, plan
@@ -63,7 +64,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         click.echo(f"{len(wanted)} generated files compared, {len(stale)} not up to date")
         sys.exit(EXIT_BAD if stale or not wanted else 0)
     for path in stale:
-        _write(out / path, wanted[path])
+        write_text(out / path, wanted[path], "--out")
         click.echo(f"wrote {path}")
     click.echo(f"{len(wanted)} generated files, {len(stale)} of them changed")
 
@@ -94,11 +95,3 @@ def _content(path: Path) -> str | None:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):  # not there, or nothing that was written here
         return None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="--out") from error

@@ -15,6 +15,7 @@ import msgspec
 
 from natobs.cli.consoles import console
 from natobs.cli.main import EXIT_BAD
+from natobs.cli.parameters import write_text
 from natobs.errors import LabError
 from natobs.lab.faults.base import Fault
 from natobs.lab.faults.cpu import refuse_busy
@@ -90,6 +91,8 @@ def gameday(  # noqa: PLR0913  one argument for each option
     kinds = [kind for kind in kinds if arms in kind.arms]
     found: dict[str, Outcome] = {}
     outcomes: list[Outcome] = []
+    if html is not None:  # now, and not after the first fault, it is told that it cannot be written
+        write_text(html, report.page(outcomes), "--html")
     with closing(_played(kinds, setting, jobs)) as playing:
         for number, (kind, came) in enumerate(playing, 1):
             if isinstance(came, LabError):
@@ -104,7 +107,7 @@ def gameday(  # noqa: PLR0913  one argument for each option
                 verdict += f"; came again when it was over: {again}" if again else ""
             _progress(f"{number} of {len(kinds)}: {kind.name}: {verdict}")
             if html is not None:
-                html.write_text(report.page(outcomes), "utf-8")
+                write_text(html, report.page(outcomes), "--html")
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(outcomes)).decode())
     else:

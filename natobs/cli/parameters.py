@@ -1,4 +1,7 @@
-"""What several commands take on their command line: durations, moments, the journal, how to be let in. No command."""
+"""What several commands take on their command line: durations, moments, the journal, how to be let in, files to write.
+
+No command.
+"""
 
 import getpass
 import os
@@ -111,3 +114,16 @@ def user() -> str:
     except (OSError, KeyError):
         return ""
     return name if name.isprintable() and len(name) <= MOST_LETTERS else ""
+
+
+def write_text(path: Path, text: str, option: str) -> None:
+    """Write a file that an option names, with the directories above it.
+
+    Raises:
+        BadParameter: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint=option) from error

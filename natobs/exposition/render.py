@@ -48,7 +48,7 @@ class Renderer:
             response = self._handler(replace(request, deadline=max(0.0, due - time.monotonic())))
         except Exception:  # noqa: BLE001 - the boundary to the handlers: logged whole, answered for with 500
             _log.exception("no answer to %s %s", request.method, request.path)
-            return plain(HTTPStatus.INTERNAL_SERVER_ERROR, "the agent could not make this page; its log says why")
+            return plain(HTTPStatus.INTERNAL_SERVER_ERROR, "this page could not be made; the log says why")
         body = response.body
         if (
             isinstance(body, bytes)

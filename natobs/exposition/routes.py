@@ -18,7 +18,7 @@ _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>natobs: no such page</title>
 <h1>No such page</h1>
-<p>This agent serves:
+<p>There are:
 <ul>
 {items}
 </ul>

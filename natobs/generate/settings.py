@@ -18,7 +18,7 @@ from natobs.catalogue.objectives import LEAST_FAILURES, Objective, service
 from natobs.catalogue.promql import Query, Rendering, Scope, call, highest, over, series
 from natobs.catalogue.values import Value
 from natobs.config.fleet import Fleet, unknown_name
-from natobs.errors import ConfigError
+from natobs.errors import CatalogueError, ConfigError
 
 _BITS = 8
 _ANY = {4: "[0-9.]+", 6: ".*:.*"}
@@ -116,7 +116,11 @@ def _alerts(fleet: Fleet) -> tuple[Alert, ...]:
             if threshold is not None and severity not in severities:
                 raise ConfigError(f"alerts.{name}.{severity}: it has only {', '.join(sorted(severities))}")
         levels = tuple(_level(level, given[level.severity.value]) for level in known[name].levels)
-        known[name] = replace(known[name], levels=levels)
+        try:
+            known[name] = replace(known[name], levels=levels)
+        except CatalogueError as error:
+            found = ", ".join(f"{one.severity.value} {one.threshold:g}" for one in levels)
+            raise ConfigError(f"alerts.{name}: thresholds must become worse: {found}") from error
     if fleet.public_addresses and (alert := known.get("NatPublicAddressUnexpected")) is not None:
         known[alert.name] = replace(
             alert, value=pooled(alert.scope, "min", expected=alert.value, reserved=_foreign(fleet.public_addresses))
