@@ -17,7 +17,6 @@ from natobs.catalogue.values import (
     DELIVERED,
     DESTINATION,
     FAILING,
-    FEW,
     FORWARDED,
     MAINTENANCE,
     NAMELESS,
@@ -28,12 +27,14 @@ from natobs.catalogue.values import (
 )
 
 _TWO, _FIVE = 2 * MINUTE, 5 * MINUTE
+_MANY = 20
+"""Attempts of users in two minutes: of fewer, one service that is down and a scan that is denied could be the most."""
 _NO_ROUTE = total(Scope.SUBNET, increase(series(probes.FAILURES, reason="no_route"), _TWO))
 
 _ATTEMPTS = total(Scope.NAT, increase(series(accounting.ATTEMPTS, proto="tcp"), _TWO))
 _UNTRACKED = total(Scope.NAT, increase(series(accounting.UNTRACKED, proto="tcp"), _TWO))
 _DENIED = total(Scope.NAT, increase(series(firewall.DENIES), _TWO))
-_ANSWERED = total(Scope.NAT, increase(series(accounting.ANSWERED, proto="tcp"), _TWO)) / (_ATTEMPTS > FEW)
+_ANSWERED = total(Scope.NAT, increase(series(accounting.ANSWERED, proto="tcp"), _TWO)) / (_ATTEMPTS > _MANY)
 
 _NAMELESS = 0.05
 _TOO_NARROW = highest(
@@ -90,7 +91,7 @@ ALERTS = (
         "<",
         (page(0.5, 30),),
         "Answers reach the NAT and are blocked on it.",
-        "Of the answers that came back to {nat}, only {value} left it towards the private hosts.",
+        "Of the answers to what private hosts ask, only {value} gets through {nat}; the rest is dropped on it.",
         unit="ratio",
         fault="F6",
         silences=("NatFirewallDenies", *SYMPTOMS),

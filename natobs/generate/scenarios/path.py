@@ -12,6 +12,7 @@ _TWO, _FIVE = 2 * MINUTE, 5 * MINUTE
 PROBE = {"probe": "web", "kind": "tcp", "target": ""}
 _SOURCE = "10.21.{subnet}.5"
 FEW, MORE = 5, 5.2
+_MANY = 20
 """Attempts of which a share says nothing yet, and a few more."""
 
 
@@ -203,12 +204,12 @@ SCENARIOS = (
             "taps, few packets": _passing("outside_in", "inside_out", MORE),
             "denied": _blocked(100, 0, 50.9),
             "denied of those that were tracked": _blocked(120, 40, 40.8),
-            "denied, few attempts": _blocked(MORE, 0, 3),
+            "denied, few attempts": _blocked(_MANY + 0.2, 0, 10.3),
         },
         guards={
             "few packets": _passing("outside_in", "inside_out", FEW),
             "half of it denied": _blocked(100, 0, 50),
-            "denied, very few attempts": _blocked(FEW, 0, 5),
+            "denied, very few attempts": _blocked(_MANY, 0, 20),
         },
         rest=1,
         reach=_TWO,
