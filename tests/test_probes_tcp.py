@@ -81,7 +81,8 @@ def test_silence_is_a_timeout_that_says_where() -> None:
         got = outcome("127.0.0.1", port, timeout_seconds=0.2)
     assert got.reason is Reason.TIMEOUT
     assert f"connecting to 127.0.0.1 port {port}" in got.detail
-    assert got.phases["connect"] > 0.15  # what resolving took comes off the 0.2
+    assert list(got.phases) == ["resolve", "connect"]
+    assert sum(got.phases.values()) >= 0.2  # the limit is of both
 
 
 def test_the_syns_sent_again_are_counted_when_the_time_is_up() -> None:

@@ -50,7 +50,7 @@ def _with_config(function: Command) -> Command:
 @click.option(
     "--enable-acct", is_flag=True, help=f"Also set {ACCOUNT} to 1 until the next start: flows then count their bytes."
 )
-def install(config_file: Path | None, enable_acct: bool) -> None:  # noqa: FBT001 - a click flag
+def install(*, config_file: Path | None, enable_acct: bool) -> None:
     """Load the table, or replace it where the configuration has changed.
 
     All of it or nothing. Installed a second time, it goes on counting.
@@ -82,7 +82,7 @@ def show(config_file: Path | None) -> None:
 @command.command(epilog="Example: sudo natobs accounting status --json")
 @_with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
-def status(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a click flag
+def status(*, config_file: Path | None, as_json: bool) -> None:
     """Say whether the kernel counts, how full its sets are, and what it cannot see.
 
     The exit status is 0 when all is counted as the configuration says, else 1.

@@ -58,17 +58,18 @@ not used here: those of the agent are.
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 @click.option("--ready-fd", type=int, hidden=True, help="Write the URLs to this descriptor once ready.")
-def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes them
+def command(  # noqa: PLR0913  one argument an option, as click passes them
+    *,
     config_file: Path | None,
-    check: bool,  # noqa: FBT001 - a click flag
+    check: bool,
     listen: tuple[str, ...],
     web_config_file: Path | None,
     probe_file: Path | None,
-    no_probes: bool,  # noqa: FBT001 - a click flag
-    self_check: bool,  # noqa: FBT001 - a click flag
+    no_probes: bool,
+    self_check: bool,
     textfile: Path | None,
     interval: float | None,
-    once: bool,  # noqa: FBT001 - a click flag
+    once: bool,
     recorded: Path | None,
     log_level: str,
     ready_fd: int | None,

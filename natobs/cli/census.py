@@ -90,7 +90,7 @@ def command(  # noqa: PLR0913  one argument an option, as click passes them
             answer = _take(machine, config, max(top, MOST_LISTED), quiet=as_json and watch is not None)
             if watch is not None and not as_json and sys.stdout.isatty():
                 click.clear()
-            show(answer, config, top, by, watch is not None)
+            show(answer, config, top, by, watching=watch is not None)
             complete = answer.census.taking.complete
             if watch is None:
                 break
@@ -124,13 +124,13 @@ def _progress(machine: LiveMachine, *, quiet: bool) -> Iterator[Callable[[int], 
         yield lambda flows: bar.update(task, completed=flows)
 
 
-def _json(answer: Answer, config: Config, top: int, by: By | None, watching: bool) -> None:  # noqa: FBT001  as _tables
+def _json(answer: Answer, config: Config, top: int, by: By | None, *, watching: bool) -> None:
     from natobs.cli.census_json import document  # noqa: PLC0415  not for the worker
 
     click.echo(document(answer, config.census.snat_ports, top, indent=not watching))
 
 
-def _tables(answer: Answer, config: Config, top: int, by: By | None, watching: bool) -> None:  # noqa: FBT001  as _json
+def _tables(answer: Answer, config: Config, top: int, by: By | None, *, watching: bool) -> None:
     from natobs.cli.census_tables import show  # noqa: PLC0415  rich is for people only
 
     show(answer, config.census.snat_ports, top, by)

@@ -42,10 +42,11 @@ ends it.
 )
 @click.option("--ready-fd", type=int, hidden=True, help="Write the addresses to this descriptor once ready.")
 @click.pass_context
-def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes them
+def command(  # noqa: PLR0913  one argument an option, as click passes them
     context: click.Context,
+    *,
     config_file: Path | None,
-    check: bool,  # noqa: FBT001 - a click flag
+    check: bool,
     listen: tuple[str, ...],
     web_config_file: Path | None,
     log_level: str,

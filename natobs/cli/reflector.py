@@ -53,15 +53,16 @@ _SERVICES = ("stamp", "stun", "echo", "http", "metrics")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def command(  # noqa: PLR0913, PLR0917 - one argument an option, as click passes them
+def command(  # noqa: PLR0913  one argument an option, as click passes them
+    *,
     stamp: Sequence[str],
     stun: Sequence[str],
     echo: Sequence[str],
     http: Sequence[str],
     metrics: Sequence[str],
     without: Sequence[str],
-    stateful: bool,  # noqa: FBT001  a flag, which click passes
-    stun_any: bool,  # noqa: FBT001  the same
+    stateful: bool,
+    stun_any: bool,
     rate: float,
     total_rate: float,
     max_body: int,

@@ -80,7 +80,7 @@ CASES = {
         grown("natobs_conntrack_early_drop_total"),
     ),
     "table-full": Case(
-        ((0.0, 0.2),) * 4,  # an entry that times out makes room for one flow, until what fills the table looks again
+        ((0.0, 1 / 15),) * 4,  # an entry that times out makes room for one flow, before what fills the table sees it
         lambda before, now: is_full(before, now) and now["drop"] > before["drop"],
         grown("natobs_new_flow_drops_total", reason="table_full"),
         PROBES_FAIL,
