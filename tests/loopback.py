@@ -84,8 +84,8 @@ def read_all(client: socket.socket) -> bytes:
     return received
 
 
-def eventually(condition: Callable[[], bool], within: float = 3.0) -> bool:
-    """Whether a condition comes true within so many seconds."""
+def eventually(condition: Callable[[], bool], within: float = 20.0) -> bool:
+    """Whether a condition comes true within so many seconds: as a rule more than a busy machine may need for it."""
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:

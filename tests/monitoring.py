@@ -1,10 +1,7 @@
 """Debian's Prometheus and Alertmanager on loopback, each with a directory of its own; they end with this process."""
 
 import json
-import shutil
-import socket
 import ssl
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests import owned
 from tests.loopback import eventually
 
-_START_SECONDS = 20.0
-_LIFELINE = '"$0" "$@" & read -r nothing; kill -KILL $!; wait'
-"""Ends the program when standard input does: with the block, or with this process, however that dies."""
 _ALERTMANAGER = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 
 
@@ -80,22 +75,13 @@ class Server:
 
 
 @contextmanager
-def _running(program: str, directory: Path, *arguments: str) -> Iterator[str]:
-    found = shutil.which(program)
-    assert found, f"{program} is missing; `make programs` fetches it"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = ["sh", "-c", _LIFELINE, found, f"--web.listen-address={address}", *arguments]
-    with (
-        (directory / "log").open("wb") as log,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log),
-    ):
-        yield address  # then the lifeline is closed, and the end awaited
-
-
-def _settled(server: Server) -> Server:
-    assert eventually(server.ready, within=_START_SECONDS), (server.directory / "log").read_text()
-    return server
+def _running(
+    program: str, directory: Path, *arguments: str, access: tuple[ssl.SSLContext, Mapping[str, str]] | None = None
+) -> Iterator[Server]:
+    with owned.server(program, *arguments, log=directory / "log") as url:
+        server = Server(url.removeprefix("http://"), directory, *(access or ()))
+        assert eventually(server.ready), (directory / "log").read_text()
+        yield server
 
 
 @contextmanager
@@ -127,8 +113,8 @@ def prometheus(  # noqa: PLR0913, PLR0917 - each has its default
     }
     (directory / "prometheus.yml").write_text(json.dumps(config))
     given = [f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
-    with _running("prometheus", directory, *given, "--web.enable-lifecycle", *arguments) as address:
-        yield _settled(Server(address, directory, *(access or ())))
+    with _running("prometheus", directory, *given, "--web.enable-lifecycle", *arguments, access=access) as server:
+        yield server
 
 
 @contextmanager
@@ -137,5 +123,5 @@ def alertmanager(directory: Path) -> Iterator[Server]:
     (directory / "alertmanager.yml").write_text(_ALERTMANAGER)
     given = [f"--config.file={directory / 'alertmanager.yml'}", f"--storage.path={directory / 'data'}"]
     # Without a cluster address: it would listen for other members on every address.
-    with _running("prometheus-alertmanager", directory, *given, "--cluster.listen-address=") as address:
-        yield _settled(Server(address, directory))
+    with _running("prometheus-alertmanager", directory, *given, "--cluster.listen-address=") as server:
+        yield server

@@ -39,7 +39,7 @@ def test_the_mask_of_the_rules_outlives_the_agent_and_ends_with_the_maintenance(
     with agent_process("--config", str(config)) as agent:
         host, port = agent.address
         address = f"{host}:{port}"
-        with prometheus(tmp_path, [address], NAT_1, ["--log.level=warn"]) as server:
+        with prometheus(tmp_path, [address], NAT_1) as server:
             looked = 'natobs_collector_success{collector="operations"} == 1'
             assert eventually(lambda: bool(server.query(looked)), within=15)
             assert server.query(NAT) == []  # never declared: absent, and no zero
