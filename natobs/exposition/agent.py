@@ -91,6 +91,8 @@ class Agent:
             ),
         )
         self._textfile = threading.Thread(target=self._write_textfiles, name="natobs-textfile", daemon=True)
+        self._textfile_lock = threading.Lock()
+        """Held while one is written, and while a reload says where: after that nothing comes to where they were."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -176,7 +178,8 @@ class Agent:
         for key in _NEEDS_RESTART:
             if getattr(config.agent, key) != getattr(self._config.agent, key):
                 logger.warning("agent.%s has changed; that takes a restart", key)
-        self._config = config
+        with self._textfile_lock:
+            self._config = config
         self._observer.use(prepared)
         self._push.use(pusher)
         self._probes.trace(self._push.tracing)
@@ -206,12 +209,19 @@ class Agent:
 
     def _write_textfiles(self) -> None:
         while not self._stopped.wait(self._config.agent.textfile_interval_seconds):
-            if not self._config.agent.textfile_directory:
-                continue
             try:
-                self.write_textfile()
+                self._write_textfile_again()
             except ExpositionError as error:
                 logger.warning("%s", error)
+
+    def _write_textfile_again(self) -> None:
+        directory = self._config.agent.textfile_directory
+        if not directory:
+            return
+        body = encode(self._look()).body  # without the lock: a collector that hangs keeps no reload waiting
+        with self._textfile_lock:
+            if directory == self._config.agent.textfile_directory:
+                write_textfile(Path(directory), body)
 
     def _look(self) -> list[AnySample]:
         return self._samples(self._observer.collect(self._config.agent.scrape_limit_seconds))
