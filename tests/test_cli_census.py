@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,15 +31,42 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *options: str, found: Answer | BaseException | None = None) -> Result:
+class Clock:
+    """Stands still, but for what looking and sleeping take."""
+
+    def __init__(self, looks: int = 1) -> None:
+        self.now = 100.0
+        self.looks = looks
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        if len(self.slept) == self.looks:
+            raise KeyboardInterrupt
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    *options: str,
+    found: Answer | BaseException | None = None,
+    clock: Clock | None = None,
+) -> Result:
+    clock = clock or Clock()
+
     def carry_out(order: Order, machine: Machine, progress: Callable[[int], object]) -> Answer:
         ORDERS.append(order)
+        clock.now += 0.75
         if isinstance(found, BaseException):
             raise found
         progress(102)
         return found or censuses.answer(unanswered=50)
 
     monkeypatch.setattr(subject, "carry_out", carry_out)
+    monkeypatch.setattr(subject, "time", clock)
     return CliRunner().invoke(natobs, ["census", *options], prog_name="natobs")
 
 
@@ -131,20 +157,14 @@ def test_a_refusal_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_watching_looks_again_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    result = run(monkeypatch, "--json", "--watch")
+    clock = Clock(looks=3)
+    result = run(monkeypatch, "--json", "--watch", clock=clock)
     assert result.exit_code == 0
     assert [json.loads(line)["format"] for line in result.stdout.splitlines()] == [1, 1, 1]
-    assert all(4 < seconds <= 5 for seconds in slept)
-    slept.clear()
-    assert run(monkeypatch, "--watch", "2").stdout.count("Private hosts") == 3
+    assert clock.slept == [4.25] * 3
+    clock = Clock(looks=3)
+    assert run(monkeypatch, "--watch", "0.5", clock=clock).stdout.count("Private hosts") == 3
+    assert clock.slept == [0.0] * 3
 
 
 def test_whoever_interrupts_the_first_look_has_not_seen_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
