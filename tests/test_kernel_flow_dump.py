@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 
@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from natobs.errors import UnavailableError
-from natobs.kernel import conntrack, netlink
+from natobs.kernel import conntrack, flow_census, flow_dump, netlink
 from natobs.kernel.flow_aggregate import Scope
 from natobs.kernel.flow_census import Limits, take
 from natobs.kernel.flow_dump import Dump
@@ -60,11 +60,28 @@ def datagrams(count: int = 500) -> Script:
     return [b"".join(ENTRIES[start : start + 100]) for start in range(0, count, 100)]
 
 
-def run(script: Script, seconds: float = 5.0, block_bytes: int = 1 << 20) -> tuple[Dump, int, int]:
+def run(script: Script, seconds: float = 20.0, block_bytes: int = 1 << 20) -> tuple[Dump, int, int]:
     with kernel(script) as connection:
         dump = Dump(connection, time.monotonic() + seconds, block_bytes)
         blocks = [len(frames.starts) for frames in dump.blocks()]
     return dump, sum(blocks), len(blocks)
+
+
+class Clock:
+    """Stands still until a test moves it."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for module in (flow_dump, flow_census):
+        monkeypatch.setattr(module, "time", made)
+    return made
 
 
 @pytest.mark.parametrize("block_bytes", [1, 30_000, 1 << 20])
@@ -86,11 +103,20 @@ def test_pauses_are_waited_for() -> None:
     assert (flows, dump.trouble) == (2, "")
 
 
-def test_a_dump_that_does_not_end_is_given_up() -> None:
+def test_a_dump_that_does_not_begin_is_given_up() -> None:
     start = time.monotonic()
-    dump, flows, _blocks = run([*datagrams(), 3.0], seconds=0.1)
-    assert (flows, dump.trouble) == (500, "timeout")
+    dump, flows, _blocks = run([], seconds=0.1)
+    assert (flows, dump.trouble) == (0, "timeout")
     assert time.monotonic() - start >= 0.1
+
+
+def test_a_dump_that_does_not_end_is_given_up(clock: Clock) -> None:
+    with kernel(datagrams()) as connection:
+        dump, flows = Dump(connection, clock.now + 20), 0
+        for frames in dump.blocks():
+            flows += len(frames.starts)
+            clock.now += 20 if flows == 500 else 0
+    assert (flows, dump.trouble) == (500, "timeout")
 
 
 @pytest.mark.parametrize(
@@ -142,13 +168,14 @@ INTERRUPTED: Script = [make.message(ENTRIES[0][16:], flags=netlink.NLM_F_DUMP_IN
 WHOLE: Script = [*datagrams(), make.done()]
 
 
-def census(machine: FakeMachine, *scripts: Script, seconds: float = 5.0) -> Census:
+def census(machine: FakeMachine, *scripts: Script, progress: Callable[[int], object] = lambda _flows: None) -> Census:
     left = list(scripts)
     with ExitStack() as stack:
         taken = take(
             machine,
             SCOPE,
-            Limits(seconds, attempts=3),
+            Limits(20.0, attempts=3),
+            progress=progress,
             open_socket=lambda: stack.enter_context(kernel(left.pop(0))),
         )
     assert left == []
@@ -177,16 +204,20 @@ def test_one_that_is_always_interrupted_says_so() -> None:
     assert found.figures.totals.flows == 1
 
 
-def test_one_that_takes_too_long_says_so_and_is_not_taken_again() -> None:
-    found = census(FakeMachine(), [*datagrams(200), 0.2], seconds=0.1)
+def test_one_that_takes_too_long_says_so_and_is_not_taken_again(clock: Clock) -> None:
+    def progress(flows: int) -> None:
+        clock.now += 20 if flows == 200 else 0
+
+    found = census(FakeMachine(), datagrams(200), progress=progress)
     assert (found.taking.reason, found.taking.attempts, found.figures.totals.flows) == ("timeout", 1, 200)
 
 
-def test_no_time_is_left_for_another_attempt() -> None:
-    slow: Script = [INTERRUPTED[0], 0.15, make.done()]
-    found = census(FakeMachine(), slow, slow, seconds=0.2)
-    assert (found.taking.reason, found.taking.attempts) == ("timeout", 2)
-    assert found.taking.seconds < 1
+def test_no_time_is_left_for_another_attempt(clock: Clock) -> None:
+    def progress(_flows: int) -> None:
+        clock.now += 12
+
+    found = census(FakeMachine(), INTERRUPTED, INTERRUPTED[:1], progress=progress)
+    assert (found.taking.reason, found.taking.attempts, found.taking.seconds) == ("timeout", 2, 24)
 
 
 def test_messages_that_are_left_out_are_told() -> None:
