@@ -23,7 +23,7 @@ from natobs.exposition.listen import Address
 from natobs.exposition.prober import Prober
 from natobs.probe_config import load
 from natobs.probes import registry
-from natobs.probes.model import Attempt, Clock, IcmpError, Outcome
+from natobs.probes.model import Attempt, Clock, IcmpError, Outcome, Reason
 from natobs.probes.service import ProbeService
 from natobs.probes.targeting import aim, kind_of
 from tests.loopback import eventually
@@ -39,11 +39,11 @@ def listener() -> Iterator[int]:
 
 
 @pytest.fixture
-def closed() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        port: int = opened.getsockname()[1]
-    return port
+def closed() -> Iterator[int]:
+    """A port that nobody listens on, and nobody else can: it is bound."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def once(*words: str) -> Result:
@@ -73,20 +73,22 @@ def test_json_has_everything(closed: int) -> None:
     by_target = {found["target"]: found for found in json.loads(done.output)}
     good, bad = by_target[f"127.0.0.1:{port}"], by_target[f"127.0.0.1:{closed}"]
     assert (good["success"], good["reason"], good["clock"], good["kind"]) == (True, None, "tcp_info", "tcp")
-    assert 0 < good["rtt_seconds"] < 0.1
+    assert 0 < good["rtt_seconds"] <= good["duration_seconds"]
     assert list(good["phases"])[:2] == ["resolve", "connect"]
     assert (bad["success"], bad["reason"], bad["rtt_seconds"]) == (False, "refused", None)
     assert good["started"] == pytest.approx(time.time(), abs=10)
 
 
-def test_silence_ends_within_its_time_limit() -> None:
+def test_silence_ends_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Attempt] = []
+    monkeypatch.setattr(probe_once, "_print", shown.extend)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        start = time.monotonic()
-        done = once(f"udp://127.0.0.1:{silent.getsockname()[1]}", "--timeout", "0.2", "--json")
-        assert time.monotonic() - start < 1.5
+        done = once(f"udp://127.0.0.1:{silent.getsockname()[1]}", "--timeout", "0.2")
     assert done.exit_code == 1
-    assert json.loads(done.output)[0]["reason"] == "timeout"
+    (attempt,) = shown
+    assert (attempt.outcome.reason, attempt.target.settings.timeout_seconds) == (Reason.TIMEOUT, 0.2)
+    assert attempt.seconds >= 0.2
 
 
 @pytest.mark.parametrize(
@@ -324,7 +326,7 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
             assert attempts(url, port, above=before + 2) > before
             assert eventually(lambda: "configuration read again" in said())
             service.send_signal(signal.SIGTERM)
-            service.wait(10)
+            service.wait(20)
         finally:
             service.kill()
             service.wait()
@@ -333,7 +335,7 @@ def test_the_service_probes_reloads_and_ends(tmp_path: Path) -> None:
     assert "Traceback" not in said()
 
 
-def attempts(url: str, port: int, above: float, within: float = 8.0) -> float:
+def attempts(url: str, port: int, above: float, within: float = 20.0) -> float:
     """The counter of attempts, once it is above a number."""
     pattern = rf'natobs_probe_attempts_total\{{probe="web",kind="tcp",target="127\.0\.0\.1:{port}"\}} (\d+)'
     deadline = time.monotonic() + within

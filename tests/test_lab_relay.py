@@ -46,9 +46,9 @@ async def through(*, served: bool) -> bytes:
         writer.close()
 
     server = await asyncio.start_server(repeat, LOOPBACK, 0)
-    port: int = server.sockets[0].getsockname()[1]
-    if not served:
-        server.close()
+    nobody = socket.socket()
+    nobody.bind((LOOPBACK, 0))  # and never listens, nor can anybody else meanwhile
+    port: int = (server.sockets[0] if served else nobody).getsockname()[1]
     outside = socket.create_server((LOOPBACK, 0))
     shown = outside.getsockname()[1]
     task = asyncio.create_task(relay([Way(port, outside.detach())]))
@@ -58,12 +58,13 @@ async def through(*, served: bool) -> bytes:
         writer.write_eof()
         answer = b""
         with suppress(ConnectionResetError):
-            answer = await asyncio.wait_for(reader.read(), 5)
+            answer = await asyncio.wait_for(reader.read(), 20)
         writer.close()
     finally:
         task.cancel()
         await asyncio.wait([task])
         server.close()
+        nobody.close()
     return answer
 
 
