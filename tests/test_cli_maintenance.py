@@ -148,7 +148,7 @@ def quiet(server: Server) -> dict[str, bool]:
             found[alert["labels"]["nat"]] = alert["status"]["state"] == "suppressed"
         return len(found) == 2
 
-    assert eventually(listed, within=5)
+    assert eventually(listed)
     return found
 
 

@@ -106,12 +106,12 @@ def test_the_page_is_served_until_it_is_told_to_stop(server: Server) -> None:
         assert process.stderr is not None
         found = re.search(r"listening on (127\.0\.0\.1:\d+)", process.stderr.readline())
         assert found
-        with urlopen(f"http://{found[1]}/", timeout=5) as answer:
+        with urlopen(f"http://{found[1]}/", timeout=20) as answer:
             page = answer.read().decode()
         assert "a nat-1" in page
         assert "70.000 %" in page
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
 
 
 def test_the_list_is_that_of_the_catalogue_and_of_the_fleets_file(tmp_path: Path) -> None:

@@ -74,15 +74,22 @@ def test_damaged_answers_raise_only_format_errors(data: bytes, parse: Callable[[
     assert attempt(parse, data) != b""
 
 
+def procstat() -> dict[str, list[str]]:
+    return {words[0]: words[1:] for words in map(str.split, Path("/proc/stat").read_text("ascii").splitlines())}
+
+
 def test_this_machine_agrees_with_procfs() -> None:
     machine = LiveMachine()
-    lines = {words[0]: words[1:] for words in map(str.split, Path("/proc/stat").read_text("ascii").splitlines())}
+    lines = procstat()
     cpus = host.read_cpus(machine)
+    later = procstat()
     assert {f"cpu{number}" for number in cpus} == {name for name in lines if name[:3] == "cpu" and name != "cpu"}
     ticks = os.sysconf("SC_CLK_TCK")
     for number, times in cpus.items():
-        for mode, value in zip(host.CPU_MODES, lines[f"cpu{number}"], strict=False):
-            assert getattr(times, mode) == pytest.approx(int(value) / ticks, abs=5)
+        for place, mode in enumerate(host.CPU_MODES):
+            least, most = sorted(int(found[f"cpu{number}"][place]) / ticks for found in (lines, later))
+            # What is idle, or waits for a disk, may fall a little: the kernel says so (proc(5), /proc/stat).
+            assert least - 1 <= getattr(times, mode) <= most + 1
     assert host.read_boot_time(machine) == pytest.approx(int(lines["btime"][0]), abs=2)
     memory = host.read_memory(machine)
     assert 0 < memory.available < memory.total == psutil.virtual_memory().total

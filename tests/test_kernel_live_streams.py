@@ -1,13 +1,13 @@
 import errno
 import os
 import socket
-from pathlib import Path
 
 import pytest
 
 from natobs.errors import UnavailableError
 from natobs.kernel.live_streams import KernelLog, RouteEvents, open_stream
 from natobs.kernel.machine import FROM_NOW_ON, StreamName
+from tests.scripted import all_given_back
 
 
 @pytest.fixture
@@ -59,11 +59,10 @@ def test_a_log_that_is_forbidden_names_the_capability(monkeypatch: pytest.Monkey
 
 
 def test_route_events_are_open_at_once_and_leave_no_descriptor() -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    stream = open_stream(StreamName.ROUTE_EVENTS)
-    assert isinstance(stream, RouteEvents)
-    assert stream.read() == FROM_NOW_ON
-    assert stream.read() != FROM_NOW_ON
-    assert stream.fileno() >= 0
-    stream.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    with all_given_back():
+        stream = open_stream(StreamName.ROUTE_EVENTS)
+        assert isinstance(stream, RouteEvents)
+        assert stream.read() == FROM_NOW_ON
+        assert stream.read() != FROM_NOW_ON
+        assert stream.fileno() >= 0
+        stream.close()

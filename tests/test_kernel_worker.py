@@ -12,6 +12,7 @@ import pytest
 from natobs.errors import UnavailableError
 from natobs.kernel.worker import Ended, Worker
 from tests.lab.people import eventually
+from tests.scripted import all_given_back
 
 
 def worker(code: str, clock: Callable[[], float] = time.monotonic) -> Worker:
@@ -35,10 +36,6 @@ def run(code: str, order: bytes = b"") -> Ended:
     subject = worker(code)
     subject.start(order, 20)
     return outcome(subject)
-
-
-def descriptors() -> int:
-    return sum(1 for _link in Path("/proc/self/fd").iterdir())
 
 
 def test_the_order_comes_in_and_the_output_goes_out() -> None:
@@ -83,16 +80,15 @@ def test_one_that_cannot_be_started() -> None:
 
 
 def test_stopping_kills_it_and_nothing_is_left() -> None:
-    before = descriptors()
-    subject = worker("time.sleep(100)")
-    for _time in range(3):
-        subject.start(b"order", 100)
-        process = psutil.Process(subject.pid)
-        subject.stop()
-        assert not process.is_running()
-        subject.stop()
-    run("pass")
-    assert descriptors() == before
+    with all_given_back():
+        subject = worker("time.sleep(100)")
+        for _time in range(3):
+            subject.start(b"order", 100)
+            process = psutil.Process(subject.pid)
+            subject.stop()
+            assert not process.is_running()
+            subject.stop()
+        run("pass")
 
 
 def test_its_lifeline_ends_with_whoever_started_it(tmp_path: Path) -> None:

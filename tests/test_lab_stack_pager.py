@@ -51,7 +51,7 @@ def serving(path: Path, most: int = pager.MOST) -> Iterator[int]:
 
 
 def post(port: int, body: bytes, **headers: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request("POST", "/", body, headers)
     status = connection.getresponse().status
     connection.close()
