@@ -6,8 +6,9 @@
 ==================================  ======================================================================
 
 TOPOLOGY is that of the lab, as JSON. Prints ``full`` when it is for the first
-time. Entries of others that time out make room, which is taken within a tenth of
-a second (table), unless a new flow is faster, or half a minute (ports). By SIGTERM
+time; assured entries have then taken the place of all that Linux would evict.
+Entries of others that time out make room, which is taken within a tenth of a
+second (table), unless a new flow is faster, or half a minute (ports). By SIGTERM
 its connections end as if they had been closed. Knows the lines of
 :mod:`natobs.lab.entries` and conntrack(8); refuses to know why.
 """
@@ -26,11 +27,13 @@ import msgspec
 
 from natobs.lab import entries
 from natobs.lab.closing import Connection, close
+from natobs.lab.evicting import evict
 from natobs.lab.topology import Topology
 
 _COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 _LIMIT = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _LIFE_SECONDS = 5 * 24 * 3600  # as long as Linux keeps an idle connection
+_MOST_ROUNDS = 20
 _SLICE = 2048  # entries that are tried again at a time: 40 ms of one CPU
 
 
@@ -79,12 +82,22 @@ class Table(Filling):
     def steps(self) -> Iterator[None]:
         made = (entries.lines(self._topology, entries.MOST, self._kind, seconds=_LIFE_SECONDS) for _ in count())
         lines = chain.from_iterable(made)
+        self._fill(lines)
+        if self._kind == "assured":
+            # new flows come while it is filled, and into the room of those that go
+            for _round in range(_MOST_ROUNDS):
+                if not evict():
+                    break
+                self._fill(lines)
         while True:
-            missing = int(_LIMIT.read_text("ascii")) - int(_COUNT.read_text("ascii"))
-            if missing > 0:
-                load(islice(lines, missing))
-                self._made += missing
             yield
+            self._fill(lines)
+
+    def _fill(self, lines: Iterator[str]) -> None:
+        missing = int(_LIMIT.read_text("ascii")) - int(_COUNT.read_text("ascii"))
+        if missing > 0:
+            load(islice(lines, missing))
+            self._made += missing
 
     def connections(self) -> Iterator[Connection]:
         return islice(entries.connections(self._topology), self._made if self._kind == "assured" else 0)
