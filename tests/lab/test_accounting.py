@@ -9,8 +9,9 @@ import pytest
 from natobs.lab import entries, topology, traffic
 from natobs.lab.lab import Host, Lab
 from tests.lab import accounting_plan as plan
-from tests.lab.accounting_plan import DISCARD, ECHO, ONE_SYN, Counted, Step
+from tests.lab.accounting_plan import DISCARD, ECHO, PATIENT, SHORT, Counted, Found, Step
 from tests.lab.conftest import LabFactory
+from tests.lab.people import eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("one_cpu")]
 """Where a host's last words overtake one another, it is answered with a reset, which is counted and in no plan."""
@@ -65,10 +66,15 @@ class Watch:
         return found
 
 
-def some(lab: Lab, tcp: int = 4, udp: int = 6, seconds: float = ONE_SYN) -> list[Step]:
+def some(lab: Lab, tcp: int = 4, udp: int = 6, seconds: float = SHORT) -> list[Step]:
     """Flows that a healthy NAT would have answered."""
     server = lab.topology.server_addresses(4)[0]
     return [("tcp", server, ECHO, tcp, seconds), ("udp", server, ECHO, udp, seconds)]
+
+
+def again(found: list[Found]) -> int:
+    """SYNs that were sent a second time, because a busy machine let a host wait for longer than it meant to."""
+    return sum(one["again"] for one in found)
 
 
 def total(found: Counted, what: str) -> int:
@@ -86,11 +92,16 @@ def test_every_counter_equals_the_plan(kind: str, backend: topology.Backend) -> 
         whole = plan.steps(lab)
         halves = {CLIENT: whole, "client3": whole[::-1][: len(whole) // 2]}
         running = {name: plan.begin(lab.host(name), taken) for name, taken in halves.items()}
+        found = {name: plan.finish(process) for name, process in running.items()}
         for name, taken in halves.items():
-            assert plan.finish(running[name]) == plan.outcomes(taken), name
+            plan.check_outcomes(taken, found[name])
         wanted = plan.expected(
             {
-                lab.topology.client_address(name, family): [step for step in taken if (":" in step[1]) == (family == 6)]
+                lab.topology.client_address(name, family): [
+                    (step, one)
+                    for step, one in zip(taken, found[name], strict=True)
+                    if (":" in step[1]) == (family == 6)
+                ]
                 for name, taken in halves.items()
                 for family in lab.topology.families
             }
@@ -101,6 +112,7 @@ def test_every_counter_equals_the_plan(kind: str, backend: topology.Backend) -> 
 def test_the_table_is_read_as_nft_prints_it(accounted: Lab) -> None:
     nat = accounted.host("nat")
     plan.flows(accounted.host(CLIENT), plan.steps(accounted))
+    plan.await_over(nat)
     read = json.loads(nat.run(nat.python("tests.lab.read_accounting")).stdout)
     said = json.loads(nat.run(["nft", "-j", "list", "table", "inet", "natobs"]).stdout)["nftables"]
     counters = [entry["counter"] for entry in said if "counter" in entry]
@@ -121,6 +133,7 @@ def test_the_table_is_read_as_nft_prints_it(accounted: Lab) -> None:
 
 def test_forwarded_packets_and_bytes(accounted: Lab) -> None:
     nat, client = accounted.host("nat"), accounted.host(CLIENT)
+    plan.await_over(nat)
     before = plan.forwarded(nat)
     plan.flows(client, [("udp", accounted.topology.server_addresses(f)[0], DISCARD, 10, 0.1) for f in (4, 6)])
     after = plan.forwarded(nat)
@@ -155,13 +168,13 @@ def test_an_answer_sent_again_counts_once(accounted: Lab) -> None:
     watch, client = Watch(accounted), accounted.host(CLIENT)
     lose = "table ip lose {\n chain in {\n type filter hook input priority 0;\n tcp flags & (syn | ack) == (syn | ack) "
     client.run(["nft", "-f", "-"], stdin=f"{lose} numgen inc mod 2 0 counter drop\n }}\n}}\n")
-    (tcp,) = plan.flows(client, some(accounted, tcp=10, seconds=9)[:1])
+    (tcp,) = plan.flows(client, some(accounted, tcp=10, seconds=PATIENT)[:1])
     assert "packets 0" not in client.run(["nft", "list", "table", "ip", "lose"]).stdout
     client.run(["nft", "delete", "table", "ip", "lose"])
     found = watch.look()
     assert tcp["answered"] == 10
     assert found.counters["attempts_tcp"] == found.counters["answered_tcp"] == 10
-    assert found.counters["repeated_tcp"] >= 5
+    assert found.counters["repeated_tcp"] == tcp["again"] > 0
 
 
 def test_no_route_on_the_nat(accounted: Lab) -> None:
@@ -194,11 +207,14 @@ def test_rules_that_deny_behind_the_counters(accounted: Lab, denial: str) -> Non
     chain = f"type filter hook {hook} priority 200; policy accept;"
     nat.run(["nft", "-f", "-"], stdin=f"table ip deny {{\n chain c {{\n {chain}\n {rule}\n }}\n}}\n")
     taken = some(accounted)[: 1 if "tcp" in rule else 2]
-    assert sum(one["answered"] for one in plan.flows(accounted.host(CLIENT), taken)) == 0
+    flows = plan.flows(accounted.host(CLIENT), taken)
+    assert sum(one["answered"] for one in flows) == 0
     nat.run(["conntrack", "-F"])  # servers go on answering for a while, and then it would be true
     nat.run(["nft", "delete", "table", "ip", "deny"])
     found = watch.look()
-    assert found.counters["attempts_tcp"] == 4
+    # without an entry, a SYN that is sent again is an attempt again
+    assert found.counters["attempts_tcp"] + found.counters.get("repeated_tcp", 0) == 4 + again(flows)
+    assert found.counters["attempts_tcp"] >= 4
     assert found.counters.get("attempts_udp", 0) == (6 if len(taken) == 2 else 0)
     assert total(found, "answered") == total(found, "refused") == 0
 
@@ -207,7 +223,7 @@ def test_a_flush_under_running_flows_shows_as_pickups(accounted: Lab) -> None:
     watch, nat, client = Watch(accounted), accounted.host("nat"), accounted.host(CLIENT)
     server = accounted.topology.server_addresses(4)[0]
     with plan.talking(client, server, 20) as say:
-        assert say() == 20
+        assert eventually(lambda: say() == 20)
         before = watch.look()
         nat.run(["conntrack", "-F"])
         say()
@@ -225,13 +241,14 @@ def test_quarantine(accounted: Lab) -> None:
     nat.run(
         ["nft", f"add element inet natobs quarantine4 {{ {four} }}; add element inet natobs quarantine6 {{ {six} }}"]
     )
-    flows = [*some(accounted), ("udp", server6, ECHO, 5, 0.3)]
-    assert [one["silent"] for one in plan.flows(client, flows)] == [4, 6, 5]
-    assert [one["answered"] for one in plan.flows(accounted.host("client2"), some(accounted))] == [4, 6]
+    flows = plan.flows(client, [*some(accounted), ("udp", server6, ECHO, 5, 0.3)])
+    assert [one["silent"] for one in flows] == [4, 6, 5]
+    others = plan.flows(accounted.host("client2"), some(accounted, seconds=PATIENT))
+    assert [one["answered"] for one in others] == [4, 6]
     nat.run(["nft", f"delete element inet natobs quarantine4 {{ {four} }}"])
     nat.run(["nft", f"delete element inet natobs quarantine6 {{ {six} }}"])
     found = watch.look()
-    assert found.counters["quarantined"] == 15
+    assert found.counters["quarantined"] == 15 + again(flows)
     assert total(found, "attempts") == total(found, "answered") == 10
     assert found.hosts == {accounted.topology.client_address("client2", 4): 10}
 
@@ -244,9 +261,7 @@ def test_a_full_table_is_in_the_denominator(lab_factory: LabFactory) -> None:
     entries.load(nat, limit, "assured", check=False)
     watch = Watch(lab)
     server = lab.topology.server_addresses(4)[0]
-    assert all(
-        one["answered"] == 0
-        for one in plan.flows(lab.host(CLIENT), [*some(lab, seconds=0.4), ("icmp", server, 0, 3, 0.4)])
-    )
+    flows = plan.flows(lab.host(CLIENT), [*some(lab), ("icmp", server, 0, 3, SHORT)])
+    assert all(one["answered"] == 0 for one in flows)
     found = watch.look()
-    assert found == Counted({"untracked_tcp": 4, "untracked_udp": 6, "untracked_icmp": 3})
+    assert found == Counted({"untracked_tcp": 4 + again(flows), "untracked_udp": 6, "untracked_icmp": 3})
