@@ -9,12 +9,12 @@ from pathlib import Path
 
 from natobs.lab import traffic
 from natobs.lab.lab import Host, Lab
-from tests.lab.accounting_plan import Step, flows
+from tests.lab.accounting_plan import SHORT, Step, flows
 from tests.lab.agents import KeptOpen, Scrape
 
 AGENT_PORT, PROBER_PORT = 9650, 9651
 CLIENT = "client1"
-_SECONDS = 15.0
+_SECONDS = 30.0
 
 
 class Watched:
@@ -34,9 +34,14 @@ class Watched:
         """One scrape of the prober."""
         return self._scrape(self.client, PROBER_PORT, anew=False)
 
-    def answered(self, seconds: float = 0.5) -> list[float]:
-        """The share of new connections that is answered, for each of four servers."""
-        steps: list[Step] = [("tcp", server, 443, 15, seconds) for server in self.servers]
+    def answered(self, *seconds: float) -> list[float]:
+        """The share of new connections that is answered, for each of four servers.
+
+        Args:
+            seconds: that they wait for an answer, for all servers or for each.
+        """
+        waits = seconds if len(seconds) == len(self.servers) else (seconds or (SHORT,)) * len(self.servers)
+        steps: list[Step] = [("tcp", server, 443, 15, wait) for server, wait in zip(self.servers, waits, strict=True)]
         return [found["answered"] / 15 for found in flows(self.client, steps)]
 
     def close(self) -> None:
