@@ -28,7 +28,8 @@ from natobs.lab.plan import namespace, plan, programs
 from natobs.lab.topology import Topology
 from natobs.rundir import start_ticks
 
-_FORK_SECONDS = 5.0
+_FORK_SECONDS = 20.0  # it takes milliseconds; a busy machine may need longer
+_KILL_SECONDS = 10.0  # likewise
 
 
 class HostProcess:
@@ -107,14 +108,14 @@ class HostProcess:
 
         It has then really ended, with its sockets: its way in outlives it, and is ended itself only if it does not end.
         """
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, seconds in (signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_SECONDS):
             self.send_signal(number)
             with suppress(subprocess.TimeoutExpired):
-                self.popen.wait(timeout)
+                self.popen.wait(seconds)
                 break
         else:
             self.popen.kill()
-            self.popen.wait(timeout)
+            self.popen.wait(_KILL_SECONDS)
         for stream in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
             if stream is not None:
                 with suppress(BrokenPipeError):

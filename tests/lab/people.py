@@ -27,7 +27,7 @@ class Person:
     def argv(self, *args: str) -> list[str]:
         return [*self.prefix, self.python, *args]
 
-    def run(self, *args: str, timeout: float = 60.0) -> "subprocess.CompletedProcess[str]":
+    def run(self, *args: str, timeout: float = 120.0) -> "subprocess.CompletedProcess[str]":
         """Run the interpreter with arguments."""
         return subprocess.run(
             self.argv(*args),
@@ -137,7 +137,15 @@ def _status(process: psutil.Process) -> str:
         return str(psutil.STATUS_ZOMBIE)
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+def command(process: psutil.Process) -> str:
+    """Give the command line of a process; empty for one that has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
     """Wait until something holds; tell whether it did in time."""
     deadline = time.monotonic() + seconds
     while not holds():

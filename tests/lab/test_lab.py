@@ -12,6 +12,7 @@ import pytest
 
 from natobs.errors import LabError
 from natobs.lab import entries, launch, topology, traffic
+from natobs.lab.faults import facts
 from natobs.lab.lab import Host, Lab
 from tests.lab import people
 from tests.lab.conftest import LabFactory
@@ -69,10 +70,12 @@ def test_a_port_range_bounds_what_one_destination_gets(backend: topology.Backend
     with Lab(wanted) as lab:
         server = wanted.server_addresses(4)[0]
         assert traffic.udp_flows(lab.host("client1"), server, 9, 300, first_port=20000) == 300
-        ports = sorted(port for _, port in translated(lab.host("nat")))
-        statistics = lab.host("nat").run(["conntrack", "-S"]).stdout
+        nat = lab.host("nat")
+        assert people.eventually(lambda: facts.conntrack(nat)["insert_failed"] >= 200)
+        ports = sorted(port for _, port in translated(nat))
+        refused = facts.conntrack(nat)["insert_failed"]
     assert ports == list(range(2000, 2100))
-    assert sum(map(int, re.findall(r"insert_failed=(\d+)", statistics))) == 200
+    assert refused == 200
 
 
 @pytest.mark.parametrize("backend", topology.BACKENDS)
@@ -111,12 +114,11 @@ def bracket(address: str) -> str:
 
 def test_clients_of_different_subnets_reach_each_other_untranslated(one_armed_lab: Lab) -> None:
     there = one_armed_lab.host("client3")
-    there.popen(there.python("natobs.lab.servers", "10.0.2.11", "fd00:a:2::11"))
+    servers = there.popen(there.python("natobs.lab.servers", "10.0.2.11", "fd00:a:2::11"), stdout=subprocess.PIPE)
+    assert traffic.first_line(servers, 20) == "ready"
     nat = one_armed_lab.host("nat")
     for address, own in ("10.0.2.11", "10.0.1.11"), ("fd00:a:2::11", "fd00:a:1::11"):
-        deadline = time.monotonic() + 10
-        while (seen := traffic.who_asked(one_armed_lab.host("client1"), address))["tcp"] is None:
-            assert time.monotonic() < deadline
+        seen = traffic.who_asked(one_armed_lab.host("client1"), address)
         assert seen == {"tcp": own, "udp": own, "icmp": own}
         assert address not in nat.run(["conntrack", "-L"]).stdout
 
@@ -127,8 +129,8 @@ def test_many_connections_can_be_held_open(two_armed_lab: Lab) -> None:
     nat = two_armed_lab.host("nat")
     with traffic.tcp_flows(two_armed_lab.host("client2"), server, 7, 2000, first_port=30000) as opened:
         assert opened == 2000
-        assert len(nat.run(count).stdout.splitlines()) == 2000
-    assert len(nat.run(count).stdout.splitlines()) == 0
+        assert people.eventually(lambda: len(nat.run(count).stdout.splitlines()) == 2000)
+    assert people.eventually(lambda: nat.run(count).stdout == "")
 
 
 @pytest.mark.parametrize(("kind", "flag"), [("assured", "[ASSURED]"), ("one-way", "[UNREPLIED]")])
@@ -167,8 +169,8 @@ def test_a_program_that_takes_too_long_is_ended_with_its_way_in(two_armed_lab: L
     began = time.monotonic()
     with pytest.raises(LabError, match=r"did not finish within 0\.5 s"):
         nat.run(["sleep", "987"], timeout=0.5)
-    assert time.monotonic() - began < 5
-    assert "sleep 987" not in nat.run(["ps", "-e", "-o", "args="]).stdout
+    assert time.monotonic() - began < 20  # and not the 987
+    assert people.eventually(lambda: "sleep 987" not in nat.run(["ps", "-e", "-o", "args="]).stdout)
 
 
 def test_signals_reach_the_program_and_its_status_comes_back(two_armed_lab: Lab) -> None:

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from natobs.lab import sweep
-from natobs.lab.lab import Lab
 from natobs.rundir import start_ticks
 from tests.lab import people
 
@@ -56,6 +56,22 @@ print(json.dumps(seen))
 """
 
 
+SWEEP = """
+import json, subprocess, sys, time
+from natobs.lab import sweep, topology
+from natobs.lab.lab import Lab
+# a process that looks like a holder whose owner, process 1 of another time, is dead
+sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+stray = subprocess.Popen([*sleep, "natobs.lab.holder", "left-over", "1:1"])
+with Lab(topology.two_armed()):
+    while "left-over" not in [found.lab for found in sweep.holders()]:
+        time.sleep(0.02)
+    swept = [found.lab for found in sweep.sweep()]
+    found = {"swept": swept, "stray": stray.wait(10), "left": [found.lab for found in sweep.holders()]}
+print(json.dumps(found))
+"""
+
+
 @pytest.fixture
 def me() -> Iterator[people.Person]:
     with people.as_user(people.this_user) as who:
@@ -77,7 +93,7 @@ def person(request: pytest.FixtureRequest) -> Iterator[people.Person]:
     assert people.links() == links
 
 
-def read_until(process: "subprocess.Popen[str]", word: str, seconds: float = 30.0) -> str:
+def read_until(process: "subprocess.Popen[str]", word: str, seconds: float = 60.0) -> str:
     """Read what a process prints up to a line with a word in it; a watchdog ends a process that says nothing."""
     assert process.stdout is not None
     said = ""
@@ -105,12 +121,12 @@ def end(process: "subprocess.Popen[str]", number: int) -> tuple[int, str]:
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), True)
     process.send_signal(number)
-    rest, _ = process.communicate(timeout=20)
+    rest, _ = process.communicate(timeout=60)
     return process.returncode, rest
 
 
 def test_an_ordinary_user_builds_every_topology_and_backend(ordinary: people.Person) -> None:
-    done = ordinary.run("-c", CARRY, timeout=120)
+    done = ordinary.run("-c", CARRY, timeout=300)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert len(seen) == 54  # 3 topologies, 3 backends, 2 families, 3 protocols
@@ -120,11 +136,17 @@ def test_an_ordinary_user_builds_every_topology_and_backend(ordinary: people.Per
 def test_kill_9_of_the_owner_leaves_no_process(person: people.Person) -> None:
     owner = person.popen("-c", OWN)
     read_until(owner, "stands")
-    members = [p for p in people.family_of(owner.pid) if p.pid != owner.pid]
-    commands = [" ".join(p.cmdline()) for p in members]
+    members: list[psutil.Process] = []
     # the lab with its way in, the servers, and every program that was started, also one in a session of its own
-    for wanted in "natobs.lab.holder", "natobs.lab.servers", "nsenter", "sleep 987", "sleep 988", "sleep 989":
-        assert any(wanted in command for command in commands), wanted
+    wanted = ("natobs.lab.holder", "natobs.lab.servers", "nsenter", "sleep 987", "sleep 988", "sleep 989")
+
+    def all_run() -> bool:
+        """Whether each has become what it is to be: at first it is nsenter(1), and others on the way in."""
+        members[:] = [process for process in people.family_of(owner.pid) if process.pid != owner.pid]
+        commands = [people.command(process) for process in members]
+        return all(any(words in command for command in commands) for words in wanted)
+
+    assert people.eventually(all_run), [people.command(process) for process in members]
     kill(owner)
     assert people.eventually(lambda: people.living(members) == [])
     assert sweep.strays() == []
@@ -134,7 +156,7 @@ def test_kill_9_of_the_owner_leaves_no_process(person: people.Person) -> None:
 def test_kill_9_while_the_lab_is_being_built_leaves_no_process(me: people.Person, delay: float) -> None:
     owner = me.popen("-c", BUILD_ONLY)
     label = f"{owner.pid}:{start_ticks(owner.pid)}"
-    assert people.eventually(lambda: any(found.owner == label for found in sweep.holders()))
+    assert people.eventually(lambda: any(found.owner == label for found in sweep.holders()), 30)
     time.sleep(delay)
     members = [p for p in people.family_of(owner.pid) if p.pid != owner.pid]
     kill(owner)
@@ -142,16 +164,19 @@ def test_kill_9_while_the_lab_is_being_built_leaves_no_process(me: people.Person
     assert people.eventually(lambda: all(found.owner != label for found in sweep.holders()))
 
 
-def test_the_sweep_kills_what_a_dead_owner_left_and_spares_the_others(me: people.Person, two_armed_lab: Lab) -> None:
-    # a process that looks like a holder whose owner, process 1 of another time, is dead
-    words = ["-c", "import time; time.sleep(60)", "natobs.lab.holder", "left-over", "1:1"]
-    stray = me.popen(*words)
-    mine = f"{os.getpid()}:{start_ticks(os.getpid())}"
-    assert people.eventually(lambda: any(found.lab == "left-over" for found in sweep.holders()))
-    assert [found.lab for found in sweep.sweep()] == ["left-over"]
-    assert stray.wait(10) == -signal.SIGKILL
-    assert two_armed_lab.holder.alive()
-    assert any(found.owner == mine for found in sweep.holders())
+def test_the_sweep_kills_what_a_dead_owner_left_and_spares_the_others(me: people.Person) -> None:
+    # in a pid namespace of its own: commands of other tests sweep too, and what is left of other labs is not told here
+    user = ["--user", "--map-root-user"] if os.getuid() else []
+    done = subprocess.run(
+        ["unshare", *user, "--pid", "--fork", "--kill-child", "--mount-proc", *me.argv("-c", SWEEP)],
+        env=me.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"swept": ["left-over"], "stray": -signal.SIGKILL, "left": ["two-armed"]}
 
 
 def test_denied_user_namespaces_are_explained(me: people.Person) -> None:
@@ -292,7 +317,8 @@ def test_exec_on_a_terminal_gives_the_terminal_and_survives_ctrl_c(person: peopl
         shell.stdin.write("tty; echo go-$((40+2)); sleep 987\n")
         shell.stdin.flush()
         said += read_until(shell, "go-42")
-        time.sleep(0.3)  # let the shell give the terminal to sleep
+        # else the terminal would interrupt the shell
+        assert people.eventually(lambda: any(map(owns_its_terminal, people.family_of(shell.pid))))
         shell.stdin.write("\x03")
         shell.stdin.flush()
         said += read_until(shell, "# ")
@@ -302,6 +328,14 @@ def test_exec_on_a_terminal_gives_the_terminal_and_survives_ctrl_c(person: peopl
     assert "/dev/pts/" in said
     assert shell.returncode == 5, said
     assert down.stdout == "lab default is down\n"
+
+
+def owns_its_terminal(process: psutil.Process) -> bool:
+    """Tell whether a process is the sleep that the shell has given its terminal to."""
+    if people.command(process) != "sleep 987":
+        return False
+    fields = Path(f"/proc/{process.pid}/stat").read_text("utf-8").split()
+    return fields[4] == fields[7]  # pgrp and tpgid, proc_pid_stat(5)
 
 
 def end_of(process: "subprocess.Popen[str]", typed: str) -> str:
