@@ -71,8 +71,8 @@ class KeptOpen:
         """One scrape, parsed."""
         return Scrape(self.text())
 
-    def await_value(self, look: Callable[[Scrape], bool], seconds: float) -> Scrape:
-        """Scrape until a condition holds; fails when it does not in time."""
+    def await_value(self, look: Callable[[Scrape], bool], seconds: float, *, pause: float = 0.05) -> Scrape:
+        """Scrape until a condition holds, with a pause between; fails when it does not in time."""
         deadline = time.monotonic() + seconds
         while True:
             scrape = self.scrape()
@@ -80,7 +80,7 @@ class KeptOpen:
                 return scrape
             if time.monotonic() > deadline:
                 pytest.fail(f"did not show within {seconds} s")
-            time.sleep(0.05)
+            time.sleep(pause)
 
 
 class AgentInLab(KeptOpen):

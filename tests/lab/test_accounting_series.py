@@ -23,12 +23,12 @@ address, first, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
 for port in range(first, last):
-    while True:
-        try:
-            sender.sendto(b"", (address, port))
-            break
-        except ConnectionRefusedError:
-            pass  # the answer to an earlier one
+    sender.sendto(b"", (address, port))
+"""
+_SILENT = """
+table inet silent {
+    chain received { type filter hook input priority filter; meta l4proto udp drop; }
+}
 """
 
 
@@ -104,16 +104,20 @@ def test_increases_add_up_over_every_window(lab: Lab, tmp_path: Path) -> None:
 def test_a_port_scan_from_inside_stays_within_its_bounds(lab: Lab, tmp_path: Path) -> None:
     size = 16_384
     watcher = Watcher(lab, tmp_path / "state", timeout=900, size=size, top=10)
-    before = watcher.ask()
+    before, counted_before = watcher.ask(), counted(lab)
     client, servers = clients(lab)[0], lab.topology.server_addresses(4)
+    # 100,000 answers that nobody listens to would use up what Linux says of closed ports to anybody else
+    lab.host("internet").run(["nft", "-f", "-"], stdin=_SILENT)
     for server in servers[:2]:
         client.run(["python3", "-c", _SCAN, server, "1", "50001"], timeout=120)
+    lab.host("internet").run(["nft", "delete", "table", "inet", "silent"])
     after = watcher.ask()
     total = "natobs_outbound_attempts_total udp"
-    assert after["samples"][total] - before["samples"][total] == 100_000
+    # where it is busy, Linux drops some before they come to the NAT
+    assert after["samples"][total] - before["samples"][total] == counted(lab) - counted_before > 4 * size
     check_sums(before["samples"], after["samples"])
     assert after["samples"]["natobs_accounting_elements attempts"] == size
     series = [name for name in after["samples"] if name.startswith("natobs_destination_attempts_total")]
     assert len(series) <= 2 * (10 + 1) + 2
     assert after["kilobytes"] - before["kilobytes"] < 32 * 1024
-    assert after["seconds"] < 2.0  # agent.collector_limit_seconds
+    assert after["cpu_seconds"] < 2.0  # agent.collector_limit_seconds

@@ -1,5 +1,7 @@
 """Conntrack counters against conntrack-tools, and every reason for dropped new flows produced for real."""
 
+from collections.abc import Callable
+
 import pytest
 
 from natobs.kernel.conntrack import FIELDS
@@ -8,6 +10,7 @@ from natobs.lab.faults import facts
 from natobs.lab.lab import Host, Lab
 from tests.lab.agents import AgentInLab, Scrape, agent_in
 from tests.lab.conftest import LabFactory
+from tests.lab.people import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -25,17 +28,34 @@ def reasons(scrape: Scrape) -> dict[str, float]:
     return scrape.by("natobs_new_flow_drops_total", "reason")
 
 
+def settled(nat: Host, agent: AgentInLab) -> tuple[Scrape, dict[str, int]]:
+    """A scrape, and the counters of the kernel, which were the same before it and after it."""
+    found: list[Scrape] = []
+    kernel: dict[str, int] = {}
+
+    def stood_still() -> bool:
+        kernel.update(counters(nat))
+        found[:] = [agent.scrape()]
+        return counters(nat) == kernel
+
+    assert eventually(stood_still)
+    return found[0], kernel
+
+
 class Watch:
     """What agent and kernel counted since the last look."""
 
     def __init__(self, nat: Host, agent: AgentInLab) -> None:
         self._nat = nat
         self._agent = agent
-        self._reasons = reasons(agent.scrape())
-        self._counters = counters(nat)
+        scrape, self._counters = settled(nat, agent)
+        self._reasons = reasons(scrape)
 
-    def look(self) -> tuple[dict[str, float], dict[str, int]]:
-        now, kernel = reasons(self._agent.scrape()), counters(self._nat)
+    def look(self, drops: int = 0) -> tuple[dict[str, float], dict[str, int]]:
+        """Look as soon as so many packets were dropped: under load they are on their way for a while."""
+        assert eventually(lambda: counters(self._nat)["drop"] - self._counters["drop"] >= drops)
+        scrape, kernel = settled(self._nat, self._agent)
+        now = reasons(scrape)
         seen = {reason: value - self._reasons[reason] for reason, value in now.items()}
         counted = {field: value - self._counters[field] for field, value in kernel.items()}
         self._reasons, self._counters = now, kernel
@@ -49,13 +69,13 @@ def test_everything_agrees_with_conntrack_tools(two_armed_lab: Lab) -> None:
         traffic.udp_flows(client, server, SILENT, count=40, first_port=20000)
         with traffic.tcp_flows(client, server, 7, count=25) as opened:
             assert opened == 25
-            scrape = agent.scrape()
+            scrape, kernel = settled(nat, agent)
             assert scrape.value("natobs_conntrack_entries") == int(nat.run(["conntrack", "-C"]).stdout)
             assert scrape.value("natobs_conntrack_entries") >= 65
     scrape_limit = scrape.value("natobs_conntrack_entries_limit")
     assert scrape_limit == int(nat.run(["sysctl", "-n", "net.netfilter.nf_conntrack_max"]).stdout)
     exported = {field: scrape.value(f"natobs_conntrack_{field}_total") for field in FIELDS}
-    assert exported == counters(nat)
+    assert exported == kernel
     assert scrape.by("natobs_conntrack_source_info", "source") == {"ctnetlink": 1}
 
 
@@ -64,7 +84,7 @@ def test_ports_exhausted(lab_factory: LabFactory) -> None:
     with agent_in(lab.host("nat")) as agent:
         watch = Watch(lab.host("nat"), agent)
         traffic.udp_flows(lab.host("client1"), lab.topology.server_addresses(4)[0], SILENT, count=300, first_port=20000)
-        seen, counted = watch.look()
+        seen, counted = watch.look(200)
     assert counted["drop"] == counted["insert_failed"] == 200
     assert seen == {"table_full": 0, "tuple_clash": 200, "chain_too_long": 0}
 
@@ -77,15 +97,23 @@ def test_tuple_clashes_without_exhaustion(two_armed_lab: Lab) -> None:
         # (nf_nat_l4proto_unique_tuple); with 39 % of all taken in one block, one flow in a hundred finds none.
         for name in ("client1", "client3"):
             traffic.udp_flows(two_armed_lab.host(name), server, SILENT, count=25_000, first_port=20000)
-        seen, counted = watch.look()
+        seen, counted = watch.look(100)
     assert counted["drop"] > 100
     assert seen == {"table_full": 0, "tuple_clash": counted["drop"], "chain_too_long": 0}
 
 
-def check_kernel_log(nat: Host, agent: AgentInLab) -> None:
-    """Either the log tells of the full table, or it is forbidden, as in a user namespace, and nothing is said of it."""
+def check_kernel_log(nat: Host, agent: AgentInLab, drop: Callable[[], object]) -> None:
+    """Either the log tells of the full table, or it is forbidden, as in a user namespace, and nothing is said of it.
+
+    In five seconds Linux writes ten lines about any network of this machine, so flows are dropped until it has told.
+    """
     if nat.run(["sh", "-c", ": < /dev/kmsg"], check=False).returncode == 0:
-        agent.await_value(lambda scrape: events_of(scrape).get("conntrack_table_full", 0) > 0, 2)
+
+        def told() -> bool:
+            drop()
+            return events_of(agent.scrape()).get("conntrack_table_full", 0) > 0
+
+        assert eventually(told)
     else:
         scrape = agent.scrape()
         assert events_of(scrape) == {}
@@ -104,10 +132,14 @@ def test_a_table_full_of_assured_entries_drops(lab_factory: LabFactory) -> None:
         limit = int(agent.scrape().value("natobs_conntrack_entries_limit"))
         entries.load(nat, limit, "assured", check=False)
         watch.look()
-        traffic.udp_flows(lab.host("client1"), server, SILENT, count=50, first_port=20000)
-        seen, counted = watch.look()
+
+        def drop() -> None:
+            traffic.udp_flows(lab.host("client1"), server, SILENT, count=50, first_port=20000)
+
+        drop()
+        seen, counted = watch.look(50)
         assert agent.scrape().value("natobs_conntrack_entries") >= limit
-        check_kernel_log(nat, agent)
+        check_kernel_log(nat, agent, drop)
     assert counted["drop"] == 50
     assert seen == {"table_full": 50, "tuple_clash": 0, "chain_too_long": 0}
 

@@ -14,11 +14,11 @@ from tests.lab.conftest import LabFactory
 
 pytestmark = pytest.mark.lab
 
-SECONDS = 5.0
-"""Within which what happened must be counted: the agent looks once a second."""
+SECONDS = 20.0
+"""Within which what happened must be counted: the agent looks once a second, and may have to wait for a CPU."""
 ECHO = 7
 UPLINK = "eth0"
-STATES = ("established", "time_wait", "close", "close_wait", "last_ack")
+STATES = ("established", "time_wait", "close")
 CHANGED = ("events", "udp_timeout_stream", *(f"tcp_timeout_{state}" for state in STATES))
 CLOSE = """
 import socket, struct, sys
@@ -34,14 +34,14 @@ for way in ("fin", "rst"):
 TALK = """
 import socket, sys, time
 opened = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(int(sys.argv[2]))]
-for round in range(4):
+for pause in (2.5, 0):
     for one in opened:
-        one.settimeout(5)
+        one.settimeout(10)
         one.sendto(b"x", (sys.argv[1], 7))
         one.recv(64)
-    time.sleep(0.8)
+    time.sleep(pause)
 """
-"""UDP flows that are answered for longer than 2 s, after which Linux calls them assured."""
+"""UDP flows that are answered again after 2 s, whereupon Linux calls them assured, and nothing follows."""
 UNTRACKED = """
 table inet untracked {
     chain in { type filter hook prerouting priority raw; iif lo notrack; }
@@ -124,7 +124,7 @@ def test_connections_that_expire_are_idle_timeouts(lab: Lab, nat: Host, agent: A
 
 
 def test_connections_that_are_closed_or_reset_are_not(lab: Lab, nat: Host, agent: AgentInLab) -> None:
-    for state in STATES[1:]:
+    for state in "time_wait", "close":  # what they end in; in all others the server may be slow
         setting(nat, f"tcp_timeout_{state}", 1)
     lab.host("client1").run([sys.executable, "-c", CLOSE, server(lab), "20"])
     scrape = expire(nat, agent, lambda seen: destroyed(seen)["tcp"] >= 40, 20)
@@ -133,7 +133,7 @@ def test_connections_that_are_closed_or_reset_are_not(lab: Lab, nat: Host, agent
 
 
 def test_udp_flows_that_fell_silent_are_counted_once_they_were_answered(lab: Lab, nat: Host, agent: AgentInLab) -> None:
-    setting(nat, "udp_timeout_stream", 2)
+    setting(nat, "udp_timeout_stream", 4)
     lab.host("client1").run([sys.executable, "-c", TALK, server(lab), "15"])
     scrape = expire(nat, agent, lambda seen: counted(seen).get("idle udp", 0) >= 15, 20)
     assert counted(scrape) == {"idle udp": 15}
@@ -155,11 +155,14 @@ def test_a_flush_loses_the_established_flows_and_none_is_idle(lab: Lab, nat: Hos
 def test_an_entry_that_somebody_deletes_is_lost_though_it_had_less_than_a_second_left(
     lab: Lab, nat: Host, agent: AgentInLab
 ) -> None:
-    entries.load(nat, 40, seconds=2)
-    time.sleep(1.2)
-    nat.run(["conntrack", "-D", "-p", "tcp"])
-    scrape = agent.await_value(lambda seen: destroyed(seen)["tcp"] >= 40, SECONDS)
-    assert counted(scrape) == {"lost request": 40}
+    made = deleted = 0
+    while not deleted:  # where this machine stands still for a second, they expire before anybody can delete them
+        made += 40
+        lines = "".join(entries.lines(lab.topology, 40, seconds=2))
+        said = nat.run(["sh", "-c", "conntrack -R -; sleep 1.2; conntrack -D -p tcp 2>&1; true"], stdin=lines).stdout
+        deleted = said.count("ESTABLISHED")
+    scrape = agent.await_value(lambda seen: destroyed(seen)["tcp"] >= made, SECONDS)
+    assert counted(scrape) == {"lost request": deleted} | ({"idle tcp": made - deleted} if deleted < made else {})
 
 
 @pytest.mark.parametrize("trouble", ["address", "device"])
@@ -184,7 +187,8 @@ def test_a_flush_of_a_table_of_100000_is_counted_to_the_last(nat: Host, agent: A
     agent.await_value(lambda seen: seen.value("natobs_conntrack_entries") >= 100_000, SECONDS)
     before = agent.scrape().value("natobs_agent_cpu_seconds_total")
     nat.run(["conntrack", "-F"])
-    scrape = agent.await_value(lambda seen: destroyed(seen)["tcp"] >= 100_000, SECONDS)
+    # each scrape takes some CPU too
+    scrape = agent.await_value(lambda seen: destroyed(seen)["tcp"] >= 100_000, SECONDS, pause=1.0)
     assert (counted(scrape), destroyed(scrape)) == ({"lost request": 100_000}, {"tcp": 100_000, "udp": 0, "other": 0})
     assert scrape.value("natobs_agent_cpu_seconds_total") - before < 0.5
 
