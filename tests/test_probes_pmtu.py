@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from natobs.errors import ConfigError
 from natobs.probe_config import Pmtu
-from natobs.probes.model import Outcome, PathState, Reason
+from natobs.probes.model import Outcome, PathState, Prober, Reason, Steps
 from natobs.probes.mtu_datagrams import Datagrams
 from natobs.probes.pmtu import PmtuKind
 from natobs.wire import stamp
@@ -69,6 +69,38 @@ def test_the_largest_size_that_passes_is_found_and_tcp_that_passes_is_told(mtu: 
         outcome = probe("127.0.0.1", port, payload_bytes=1472, pmtu=Pmtu(tcp))
     assert (outcome.reason, outcome.path_mtu) == (Reason.MTU, mtu)
     assert outcome.detail.startswith(f"UDP only: packets of 1500 bytes do not pass, {mtu} bytes pass by UDP")
+
+
+class HeldUp:
+    """A prober whose engine is kept from the CPU for a second whenever a connection is awaited."""
+
+    def __init__(self, prober: Prober) -> None:
+        self._prober = prober
+
+    def attempt(self, number: int) -> Steps:
+        steps = self._prober.attempt(number)
+        try:
+            while True:
+                wait = next(steps)
+                yield wait
+                time.sleep(1.0 if wait.write else 0.0)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+
+    def close(self) -> None:
+        self._prober.close()
+
+
+def test_an_engine_that_was_held_up_finds_that_tcp_had_connected_in_time() -> None:
+    with (
+        probing.udp_server(swallows(1400)) as port,
+        tcp_sink() as tcp,
+        probing.environment() as (environment, _noted),
+    ):
+        target = probing.target("127.0.0.1", port, kind="pmtu", timeout_seconds=10, payload_bytes=1472, pmtu=Pmtu(tcp))
+        outcome = probing.probe(HeldUp(PmtuKind().open(target, environment)), seconds=10)
+    assert (outcome.path_mtu, outcome.path_state) == (1400, PathState.UDP_ONLY)
 
 
 def test_without_tcp_black_hole_and_clamping_are_not_told_apart_and_that_is_said() -> None:

@@ -190,8 +190,10 @@ class _Attempt:
         steps = mtu_connection.begin(settings, address, self.search.full)
         end = time.monotonic() + seconds
         try:
-            while (left := end - time.monotonic()) > 0:
-                wait = next(steps)
+            while True:
+                wait = next(steps)  # first: an engine that was held up finds what came in time
+                if (left := end - time.monotonic()) <= 0:
+                    return
                 yield Wait(wait.descriptor, wait.write, left)
         except StopIteration as done:
             self._connection = done.value
