@@ -97,7 +97,7 @@ def working(variant: str, authority: str) -> Settings:
             "dns": {"name": "good.lab.test", "transport": "tcp"},
         },
     }
-    return {"name": variant, "kind": kind_of(variant), "timeout_seconds": 1.0, **own[variant]}
+    return {"name": variant, "kind": kind_of(variant), "timeout_seconds": 10.0, **own[variant]}
 
 
 def _with(**changes: object) -> Change:
@@ -124,7 +124,7 @@ def _at(variant: str, settings: Settings) -> Settings:
 
 def _plain_http(variant: str, settings: Settings) -> Settings:
     plain = {"http": {"tls": False}, "targets": [f"{SERVER}:{real_servers.HTTP_PORT}"]} if variant == "http" else {}
-    return settings | plain | {"timeout_seconds": 0.15}
+    return settings | plain | {"timeout_seconds": 0.8}
 
 
 def _other_answer(variant: str, settings: Settings) -> Settings:
@@ -135,14 +135,18 @@ def _other_answer(variant: str, settings: Settings) -> Settings:
     return settings | {"dns": settings["dns"] | {"name": "missing.lab.test"}}
 
 
-def _first_dropped(packets: str) -> str:
-    """Drop the first packet of each flow that is one of these; it is sent again."""
-    return f"{packets} ip saddr . tcp sport != @seen add @seen {{ ip saddr . tcp sport }} drop"
+_FIRST_SYN_LOST = "tcp flags syn ip saddr . tcp sport != @seen add @seen { ip saddr . tcp sport } drop"
+"""It is sent again after a second."""
 
 
 _GATEWAY = "10.0.1.1"
 _HANDSHAKE_ENDS = "tcp flags & (syn | ack | fin | rst) == ack reject with tcp reset"
 _DATA = "tcp flags & psh == psh"
+_FIRST_SECOND_LOST = (
+    "tcp flags syn add @seen { ip saddr . tcp sport timeout 1s }\n"
+    f"ip daddr {SERVER} {_DATA} ip saddr . tcp sport @seen drop"
+)
+"""Of a flow's data, which is sent again and again."""
 
 SCENARIOS = (
     Scenario("nothing is wrong", "", VARIANTS),
@@ -177,21 +181,21 @@ SCENARIOS = (
     Scenario("reset on data", "reset", ("tls", "http", "dns-tcp"), server=f"{_DATA} reject with tcp reset"),
     Scenario("all is dropped", "timeout", VARIANTS, nat="drop", changed=_with(timeout_seconds=0.3)),
     Scenario("slow servers", "timeout", DATAGRAMS, changed=_at),
-    Scenario("slow servers and a stalled engine", "late", DATAGRAMS, changed=_at, order={"stall": 0.8}),
+    Scenario("slow servers and a stalled engine", "late", DATAGRAMS, changed=_at, order={"stall": 4.0}),
     Scenario(
         *("a SYN sent again, and a stalled engine", "late", ("tcp",)),
-        nat=_first_dropped("tcp flags syn"),
+        nat=_FIRST_SYN_LOST,
         changed=_with(timeout_seconds=0.5),
-        order={"stall": 1.5},
+        order={"stall": 2.5},
     ),
     Scenario(
         *("data sent again, and a stalled engine", "late", ("tls", "http", "dns-tcp")),
-        nat=_first_dropped(_DATA),
+        nat=_FIRST_SECOND_LOST,
         changed=_plain_http,
-        order={"stall": 0.8, "turns": 1},
+        order={"stall": 4.0, "turns": 1},
         together=False,
     ),
-    Scenario("a stalled engine", "", (*DATAGRAMS, "tcp"), changed=_with(timeout_seconds=0.2), order={"stall": 0.5}),
+    Scenario("a stalled engine", "", (*DATAGRAMS, "tcp"), changed=_with(timeout_seconds=2.0), order={"stall": 3.0}),
     *(
         Scenario(name, "tls", ("tls", "http"), changed=_port(port))
         for name, port in (

@@ -17,7 +17,7 @@ from tests.lab.reason_scenarios import SCENARIOS, Scenario
 
 pytestmark = pytest.mark.lab
 
-SLOW_SECONDS = 0.4
+SLOW_SECONDS = 2.0
 HOLD_PORTS = f"""
 import socket, sys
 held = []
@@ -64,7 +64,7 @@ def serve(host: Host, kind: str, address: str, port: int, delay: float) -> None:
     process = host.popen(
         host.python("tests.lab.udp_answers", kind, address, str(port), str(delay)), stdout=subprocess.PIPE
     )
-    assert traffic.first_line(process, 10) == "ready"
+    assert traffic.first_line(process, 20) == "ready"
 
 
 def load(host: Host, hook: str, rule: str, name: str = "broken") -> None:
@@ -95,7 +95,7 @@ def route(host: Host, words: str) -> Iterator[None]:
 def without_ports(host: Host) -> Iterator[None]:
     ranges = host.run(["sysctl", "-n", "net.ipv4.ip_local_port_range"]).stdout.split()
     holder = host.popen(["python3", "-c", HOLD_PORTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert traffic.first_line(holder, 10) == "ready"
+    assert traffic.first_line(holder, 20) == "ready"
     set_range = ["sysctl", "-qw", "net.ipv4.ip_local_port_range={} {}"]
     host.run([*set_range[:2], set_range[2].format(*table.CLIENT_PORTS)])
     try:

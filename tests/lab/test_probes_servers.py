@@ -45,7 +45,7 @@ def authority(lab: Lab, addresses: list[str], tmp_path_factory: pytest.TempPathF
 
 def one(lab: Lab, kind: str, family: topology.Family, port: int, **settings: Any) -> Told:  # noqa: ANN401 - any key of the file
     target = f"{bracketed(lab.topology.server_addresses(family)[0])}:{port}"
-    wanted = {"name": "t", "kind": kind, "targets": [target], **settings}
+    wanted = {"name": "t", "kind": kind, "targets": [target], "timeout_seconds": 10, **settings}
     told = attempted(lab.host("client1"), wanted, prefix=NO_CAPABILITY)
     assert int(told["capabilities"], 16) == 0
     attempt: Told = told["attempts"][0]

@@ -25,7 +25,7 @@ BLACKBOX = "prometheus-blackbox-exporter"
 SCRAPES = f"""
 import time, urllib.request
 from concurrent.futures import ThreadPoolExecutor
-for _ in range(100):
+for _ in range(400):
     try:
         urllib.request.urlopen("http://127.0.0.1:9115/-/healthy", timeout=5)
         break
@@ -113,11 +113,12 @@ def test_a_firewall_on_the_way_is_told_from_the_destination(
     chain = f"chain forward {{ type filter hook forward priority -5\n tcp dport 7 {verdict}\n }}\n"
     nat.run(["nft", "-f", "-"], stdin=f"table {family} block {{\n {chain} }}\n")
     try:
-        got = tcp(lab.host("client1"), f"{SERVER}:7" if family == "ip" else f"[{SERVER6}]:7", timeout_seconds=0.5)
+        target = f"{SERVER}:7" if family == "ip" else f"[{SERVER6}]:7"
+        got = tcp(lab.host("client1"), target, timeout_seconds=0.5 if reason == "timeout" else 10)
     finally:
         nat.run(["nft", "delete", "table", family, "block"])
     assert (got["reason"], got["icmp"]) == (reason, icmp)
-    assert got["seconds"] < 0.7
+    assert got["seconds"] < 5
     assert (icmp is None) or (icmp[2] in got["detail"])
 
 
@@ -155,7 +156,7 @@ def test_a_retried_success_is_no_first_success_while_blackbox_sees_none_of_it(la
     ours.run(["ip", "-batch", "-"], stdin="".join(f"address add {source}/24 dev eth0\n" for source in SOURCES))
     counters = dict(zip(SOURCES, [f"ours{number}" for number in range(len(SOURCES))], strict=True))
     rules = "".join(
-        f"  ip saddr {address} tcp flags & (syn|ack) == syn numgen random mod 10 < 1 counter name {name} drop\n"
+        f"  ip saddr {address} tcp flags & (syn|ack) == syn numgen inc mod 10 < 1 counter name {name} drop\n"
         for address, name in {**counters, "10.0.1.12": "theirs"}.items()
     )
     chain = f" chain forward {{\n  type filter hook forward priority -5\n{rules} }}\n"
@@ -183,11 +184,10 @@ def test_a_retried_success_is_no_first_success_while_blackbox_sees_none_of_it(la
     every = [attempt for each in attempts.values() for attempt in each]
     assert len(every) == CONNECTS
     assert all(attempt["reason"] is None for attempt in every)  # success after retries is 100 %
-    assert 10 <= sum(dropped.values()) <= 60  # 300 times 10 %, and chance
+    assert set(dropped.values()) == {6}  # of 50 that arrive: every tenth SYN, the first one too
     assert {source: sum(one["syn_retransmits"] for one in each) for source, each in attempts.items()} == dropped
-    # The wait for the second SYN (1 s) is a witness that does not come from TCP_INFO.
-    waited = [attempt for attempt in every if attempt["seconds"] > 0.9]
-    assert waited == [attempt for attempt in every if attempt["syn_retransmits"]]
+    # The wait for the second SYN (1 s) is a witness that does not come from TCP_INFO. Others may have waited for a CPU.
+    assert all(attempt["seconds"] > 0.9 for attempt in every if attempt["syn_retransmits"])
     assert all((attempt["rtt"] is None) == bool(attempt["syn_retransmits"]) for attempt in every)
     assert theirs_dropped > 0
     assert succeeded == CONNECTS

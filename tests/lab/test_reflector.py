@@ -72,7 +72,7 @@ def test_every_service_is_answered_through_the_nat_and_shows_its_address(
             answer = ask(client, "ask", address)
             assert (answer["sequence"], answer["size"], answer["echoed"]) == (9, 1400, True)
             assert answer["ttl"] == 63  # the NAT is one hop
-            assert 0 < answer["residence"] < 1e9
+            assert 0 < answer["residence"] < 5e9  # no longer than the whole answer may take
             assert answer["mapped"][0] == seen
             url = f"http://[{address}]:8080" if family == 6 else f"http://{address}:8080"
             assert traffic.fetch(client, f"{url}/") == f"{seen}\n"
@@ -124,4 +124,4 @@ def test_a_privileged_port_needs_its_capability_by_name(lab: Lab) -> None:
 def test_sigterm_ends_it_cleanly(lab: Lab) -> None:
     with reflector_in(lab.host("internet")) as process:
         process.send_signal(15)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0

@@ -30,6 +30,7 @@ targets = ["198.51.100.0/24", "2001:db8:51::/64"]
 rate = 1000
 source_rate = 1000
 """
+MOST_TURNS = 20
 Seen = dict[str, dict[bool, int]]
 """Token to nanoseconds, by whether the packet left."""
 
@@ -41,7 +42,7 @@ def lab(lab_factory: LabFactory) -> Lab:
     for family in built.topology.families:
         words = ["stamp", built.topology.server_addresses(family)[0], str(STAMP_PORT), "0"]
         process = internet.popen(internet.python("tests.lab.udp_answers", *words), stdout=subprocess.PIPE)
-        assert traffic.first_line(process, 10) == "ready"
+        assert traffic.first_line(process, 20) == "ready"
     return built
 
 
@@ -50,7 +51,7 @@ def agent(lab: Lab, tmp_path: Path) -> Iterator[AgentInLab]:
     config = tmp_path / "natobs.toml"
     config.write_text(CONFIG)
     with agent_in(lab.host("nat"), "--config", str(config)) as running:
-        running.await_value(lambda scrape: scrape.value("natobs_responder_up") == 1, 5)
+        running.await_value(lambda scrape: scrape.value("natobs_responder_up") == 1, 20)
         yield running
 
 
@@ -62,7 +63,7 @@ def ask(client: Host, kind: str, target: str, count: int = 1, **settings: Any) -
             "name": "lab",
             "kind": kind,
             "targets": [target],
-            "timeout_seconds": 0.5,
+            "timeout_seconds": 10.0,
             "retries": 0,
             "compare": {"responder": INSIDE[4]},
             **settings,
@@ -133,15 +134,8 @@ def test_measurements_are_nothing_that_passed_the_nat(lab: Lab, agent: AgentInLa
     sent = {bytes.fromhex(token)[:4] for token in capture.end()}
     assert sent == {RESPONDER_MAGIC}
     # Then some that do pass, so that the taps are known to be at work; and the time in which any other is given up.
-    words = [
-        sys.executable,
-        tokens.__file__,
-        "send",
-        lab.topology.server_addresses(4)[0],
-        str(STAMP_PORT),
-        "10",
-        "0.002",
-    ]
+    server = lab.topology.server_addresses(4)[0]
+    words = [sys.executable, tokens.__file__, "send", server, str(STAMP_PORT), "10", "0.002"]
     capture = Capture(lab.host("nat"))
     assert int(client.run(words).stdout) == 10
     assert {bytes.fromhex(token)[:4] for token in capture.end()} == {MAGIC}
@@ -157,7 +151,7 @@ def test_measurements_are_nothing_that_passed_the_nat(lab: Lab, agent: AgentInLa
 
 def test_an_outsider_gets_no_answer(lab: Lab, agent: AgentInLab) -> None:
     outsider = next(name for name in lab.topology.clients if lab.topology.client_address(name, 4).startswith("10.0.2."))
-    (attempt,) = ask(lab.host(outsider), "icmp", where(lab, "icmp", 4))
+    (attempt,) = ask(lab.host(outsider), "icmp", where(lab, "icmp", 4), timeout_seconds=0.5)
     assert attempt["reason"] == "timeout"
     assert "no answer from the responder 10.0.1.1:9653" in attempt["detail"]
     (attempt,) = ask(lab.host("internet"), "icmp", "203.0.113.10", compare={"responder": "203.0.113.10:9653"})
@@ -175,20 +169,21 @@ def test_a_target_off_the_list_is_refused(lab: Lab, agent: AgentInLab, target: s
 
 def test_failures_are_those_that_the_nat_met(lab: Lab, agent: AgentInLab) -> None:
     client, server = lab.host("client1"), lab.topology.server_addresses(4)[0]
-    dead = [one for _turn in range(3) for one in ask(client, "tcp", f"{lab.topology.dead_address(4)}:80")]
+    # It has 50 ms to say so before its asker gives up, which it misses now and then on a machine that is busy.
+    dead: list[dict[str, Any]] = []
+    while not any("says of its own attempt" in one["detail"] for one in dead):
+        assert len(dead) < MOST_TURNS, dead
+        dead += ask(client, "tcp", f"{lab.topology.dead_address(4)}:80", timeout_seconds=0.5)
     (closed,) = ask(client, "tcp", f"{server}:4444")
     (port,) = ask(client, "udp", f"{server}:4444")
     assert {one["reason"] for one in dead} == {"timeout"}
-    # It has 50 ms to say so before its asker gives up, which some of them miss on a machine that is busy.
-    told = [one for one in dead if "says of its own attempt" in one["detail"]]
-    assert told
-    assert {one["syn_retransmits"] for one in told} == {0}
+    assert dead[-1]["syn_retransmits"] == 0
     assert [(one["reason"], "says of its own attempt" in one["detail"]) for one in (closed, port)] == [
         ("refused", True),
         ("refused", True),
     ]
     assert "(ICMP type 3 code 3)" in port["detail"]
-    agent.await_value(lambda scrape: results(scrape)["failed"] == 5, 10)
+    agent.await_value(lambda scrape: results(scrape)["failed"] == len(dead) + 2, 20)
 
 
 def test_after_a_reload_an_address_that_comes_later_is_answered_from(lab: Lab, tmp_path: Path) -> None:
@@ -200,11 +195,11 @@ def test_after_a_reload_an_address_that_comes_later_is_answered_from(lab: Lab, t
         assert ask(client, "icmp", target)[0]["reason"] is None
         config.write_text(CONFIG.replace("10.0.1.1:9653", "10.0.1.200:9653"))
         running.process.send_signal(signal.SIGHUP)
-        running.await_value(lambda scrape: scrape.value("natobs_responder_up") == 0, 5)
+        running.await_value(lambda scrape: scrape.value("natobs_responder_up") == 0, 20)
         assert "nobody listens" in ask(client, "icmp", target)[0]["detail"]
         nat.run(["ip", "address", "add", "10.0.1.200/32", "dev", "eth1"])
         try:
-            scrape = running.await_value(lambda scrape: scrape.value("natobs_responder_up") == 1, 15)
+            scrape = running.await_value(lambda scrape: scrape.value("natobs_responder_up") == 1, 20)
             assert ask(client, "icmp", target, compare=later)[0]["reason"] is None
         finally:
             nat.run(["ip", "address", "del", "10.0.1.200/32", "dev", "eth1"])

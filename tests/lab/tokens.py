@@ -1,8 +1,8 @@
 """Packets that carry probe tokens, and who sees them: programs for hosts of the lab.
 
-``python tests/lab/tokens.py send ADDRESS PORT COUNT INTERVAL``
-    sends STAMP packets with tokens to a UDP port (or ICMP echoes to port 0), waits for the answers, prints how many
-    came.
+``python tests/lab/tokens.py send ADDRESS PORT COUNT INTERVAL [PATIENCE]``
+    sends STAMP packets with tokens to a UDP port (or ICMP echoes to port 0), waits for all answers, but no more than
+    PATIENCE seconds (20) after the last packet, prints how many came.
 ``python tests/lab/tokens.py answer ADDRESS PORT``
     answers STAMP packets as a reflector does, prints ``ready``.
 ``python tests/lab/tokens.py capture DEVICE...``
@@ -37,7 +37,7 @@ def family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def send(address: str, port: int, count: int, interval: float) -> int:
+def send(address: str, port: int, count: int, interval: float, patience: float) -> int:
     tokens = Tokens()
     echo = port == 0
     version = family(address)
@@ -54,21 +54,19 @@ def send(address: str, port: int, count: int, interval: float) -> int:
             else:
                 sock.send(stamp.encode_request(number, time.time_ns(), token))
             answers += receive(sock, time.monotonic() + interval)
-        answers += receive(sock, time.monotonic() + 0.3)
+        answers += receive(sock, time.monotonic() + patience, count - answers)
     return answers
 
 
-def receive(sock: socket.socket, until: float) -> int:
+def receive(sock: socket.socket, until: float, most: int = sys.maxsize) -> int:
     answers = 0
-    while True:
-        left = until - time.monotonic()
-        if left <= 0:
-            return answers
+    while answers < most and (left := until - time.monotonic()) > 0:
         if select.select([sock], [], [], left)[0]:
             try:
                 answers += MAGIC in sock.recv(2048)
             except ConnectionError:
                 continue
+    return answers
 
 
 def answer(address: str, port: int) -> None:
@@ -121,7 +119,7 @@ def seen(sock: socket.socket, device: str) -> Iterator[Sighting]:
 if __name__ == "__main__":
     action, *rest = sys.argv[1:]
     if action == "send":
-        print(send(rest[0], int(rest[1]), int(rest[2]), float(rest[3])))  # noqa: T201 - it is a program
+        print(send(rest[0], int(rest[1]), int(rest[2]), float(rest[3]), float(rest[4] if rest[4:] else 20)))  # noqa: T201 - it is a program
     elif action == "answer":
         answer(rest[0], int(rest[1]))
     else:
