@@ -13,6 +13,7 @@ from natobs.lab.faults.ports import PORT
 from natobs.lab.faults.registry import find
 from natobs.lab.lab import Host, Lab
 from natobs.lab.servers import HTTP_PORTS
+from tests.lab import people
 from tests.lab.test_faults import LARGE
 from tests.runbook_commands import commands
 from tests.test_runbooks import WRITTEN
@@ -69,7 +70,8 @@ def used(line: str) -> float:
 def test_a_full_table_drops_and_does_not_fail_to_insert_and_the_census_names_who_fills_it(lab: Lab, nat: Host) -> None:
     with find("table-full")(lab):
         before = drops(nat)
-        assert not connects(lab, 443)
+        # An entry that times out makes room for one flow, before what fills the table sees it.
+        assert not all(connects(lab, 443) for _attempt in range(4))
         after = drops(nat)
         assert after[0] > before[0]
         assert after[1] == before[1]
@@ -116,18 +118,18 @@ def test_clashes_are_below_eighty_per_cent(lab: Lab, nat: Host) -> None:
 
 
 def test_clients_with_the_same_ports_lose_flows_and_none_with_random_ports(lab: Lab, nat: Host) -> None:
-    lost = []
-    for rule in ("", "nft insert rule ip nat postrouting oifname eth0 masquerade fully-random"):
-        if rule:
-            type_from("NatTupleClashes", nat, rule)
+    def lost() -> int:
         nat.run(["conntrack", "-F"])
         before = drops(nat)
         for name in ("client1", "client3"):
             traffic.udp_flows(lab.host(name), SERVER, 9, count=15_000, first_port=20_000)
-        lost.append(drops(nat)[0] - before[0])
+        return drops(nat)[0] - before[0]
+
+    # The kernel chooses at random: of the second client's flows it loses ten, and once in 20,000 times none.
+    assert lost() + lost() > 0
+    type_from("NatTupleClashes", nat, "nft insert rule ip nat postrouting oifname eth0 masquerade fully-random")
+    assert lost() == 0
     nat.run(["conntrack", "-F"])
-    assert lost[0] > 0
-    assert lost[1] == 0
 
 
 def test_an_edited_rule_shows_in_the_counters_and_letting_answers_through_ends_it(lab: Lab, nat: Host) -> None:
@@ -156,24 +158,24 @@ def test_large_transfers_hang_in_a_black_hole_and_clamping_ends_that(lab: Lab, n
     client = lab.host("client1")
     with find("mtu-black-hole")(lab):
         assert connects(lab, 443, 3.0)  # handshakes succeed
-        assert client.run(large, check=False).returncode != 0
+        assert client.run([*large, "1.2"], check=False).returncode != 0
         said = type_from("F8", client, "natobs probe once pmtu://198.51.100.1:443")
         assert "good" not in said.split()
         type_from("F8", nat, "nft insert rule inet filter forward tcp flags syn tcp option maxseg size set rt mtu")
-        client.run(large)
+        client.run([*large, "20"])
 
 
 def test_translations_survive_a_lost_carrier_and_no_interface_that_is_switched_off(lab: Lab, nat: Host) -> None:
     internet = lab.host("internet")
     with traffic.tcp_flows(lab.host("client1"), SERVER, 7, count=5):
         internet.run(shlex.split("ip link set dev eth0 down"))
-        state = type_from("NatLinkDown", nat, "ip link show dev eth0")
-        assert "NO-CARRIER" in state
-        assert ",UP>" in state
+        # Workers of the kernel do the rest: they write that it is no more at work, and forget what it translated.
+        assert people.eventually(lambda: "NO-CARRIER" in type_from("NatLinkDown", nat, "ip link show dev eth0"), 20)
+        assert ",UP>" in type_from("NatLinkDown", nat, "ip link show dev eth0")
         assert int(nat.run(["conntrack", "-C"]).stdout) >= 5
         internet.run(shlex.split("ip link set dev eth0 up"))
         nat.run(shlex.split("ip link set dev eth0 down"))
         assert ",UP" not in type_from("NatLinkDown", nat, "ip link show dev eth0")
-        assert nat.run(["conntrack", "-L", "-p", "tcp"]).stdout == ""
+        assert people.eventually(lambda: nat.run(["conntrack", "-L", "-p", "tcp"]).stdout == "", 20)
     nat.run(shlex.split("ip link set dev eth0 up"))
     nat.run(shlex.split("ip route add default via 203.0.113.1 dev eth0"))

@@ -70,7 +70,7 @@ def test_only_what_needs_a_privilege_is_missing_and_it_says_why(
     nat: Host, agents: tuple[AgentInLab, AgentInLab]
 ) -> None:
     for agent in agents:
-        agent.await_value(has_peaks, 5)
+        agent.await_value(has_peaks, 20)
     full = agents[0].await_value(lambda scrape: "natobs_nat_hosts" in {name for name, _ in scrape.series}, 20)
     poor = agents[1].await_value(lambda scrape: scrape.value("natobs_collector_success", collector="flows") == 0, 20)
     expected = full.by("natobs_collector_success", "collector")
@@ -93,6 +93,8 @@ def test_nothing_is_zero_that_was_not_read(agents: tuple[AgentInLab, AgentInLab]
     assert not [series for series in poor.series.keys() - full.series.keys() if not about_outcomes(series)]
     zeros = [series for series, value in poor.series.items() if value == 0 and series[0].endswith("_total")]
     assert len(zeros) > 10
+    # What the kernel says goes to all who listen, also of what others do, and the first agent has listened for longer.
+    zeros = [series for series in zeros if not series[0].startswith("natobs_kernel_log_")]
     assert [series for series in zeros if full.series[series] != 0] == []
 
 
