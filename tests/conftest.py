@@ -1,6 +1,8 @@
-"""The one flag of the tests, the patience of those about properties, and the figures that tests end with."""
+"""The one flag of the tests, the patience of those about properties, names that there are not, and figures."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +21,21 @@ _FIGURE = "figure"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/ anew instead of comparing")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def invalid_names() -> Iterator[None]:
+    """Ask no server for names that there cannot be (RFC 6761, 6.4): its answer may take longer than any time limit."""
+    ask = socket.getaddrinfo
+
+    def look_up(host: Any, *rest: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the library takes and gives
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ask(host, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", look_up)
+        yield
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from natobs.probe_config import Dns, Expect
 from natobs.probes.dns import DnsKind
 from natobs.probes.model import Outcome
 from tests import probing
+from tests.loopback import PATIENCE
 
 Peer = tuple[Any, ...]
 Answer = Callable[[bytes], bytes]
@@ -95,7 +96,7 @@ def tcp_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
                 with contextlib.suppress(TimeoutError, OSError):
                     connection, _peer = listening.accept()
                     with connection:
-                        connection.settimeout(1.0)
+                        connection.settimeout(PATIENCE)
                         serve(connection)
 
         thread = threading.Thread(target=run)
@@ -122,20 +123,32 @@ def framed(answer: Answer, piece: int = 65_536) -> Callable[[socket.socket], Non
     return serve
 
 
-def ask(port: int, seconds: float = 0.3, **wanted: Any) -> Outcome:  # noqa: ANN401 - settings
+def ask(
+    port: int,
+    seconds: float = PATIENCE,
+    until: Callable[[], bool] = lambda: False,
+    **wanted: Any,  # noqa: ANN401 - settings
+) -> Outcome:
     with probing.environment() as (environment, noted):
         target = probing.target("127.0.0.1", port, kind="dns", timeout_seconds=seconds, **wanted)
         prober = DnsKind().open(target, environment)
         try:
-            return probing.probe(prober, seconds=seconds)
+            return probing.probe(prober, seconds=seconds, until=until)
         finally:
             prober.close()
             assert noted.rejects == 0
 
 
 def ask_udp(answer: Answer, **wanted: Any) -> Outcome:  # noqa: ANN401 - settings
-    with probing.udp_server(lambda data, _peer: [answer(data)]) as port:
-        return ask(port, **wanted)
+    """The time is up when that one answer has been sent, and is not what was waited for."""
+    sent = threading.Event()
+
+    def serve(data: bytes, _peer: Peer) -> Iterator[bytes]:
+        yield answer(data)
+        sent.set()
+
+    with probing.udp_server(serve) as port:
+        return ask(port, until=sent.is_set, **wanted)
 
 
 def ask_tcp(answer: Answer, **wanted: Any) -> Outcome:  # noqa: ANN401 - settings

@@ -17,6 +17,8 @@ from natobs.exposition.server import Server
 from natobs.exposition.webschema import WebConfig
 
 ANY_PORT = Address("127.0.0.1", 0)
+PATIENCE = 20.0
+"""Seconds within which what must come about does, however busy the machine is: long only where something is wrong."""
 
 
 class Answer(NamedTuple):
@@ -84,14 +86,29 @@ def read_all(client: socket.socket) -> bytes:
     return received
 
 
-def eventually(condition: Callable[[], bool], within: float = 20.0) -> bool:
-    """Whether a condition comes true within so many seconds: as a rule more than a busy machine may need for it."""
+def eventually(condition: Callable[[], bool], within: float = PATIENCE) -> bool:
+    """Whether a condition comes true within so many seconds."""
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.005)
     return True
+
+
+@contextmanager
+def reserved_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> Iterator[int]:
+    """A port of loopback that refuses, and that the kernel gives to nobody else while the block runs.
+
+    A server that is told its number can listen there all the same, where it sets SO_REUSEADDR as servers do: what
+    holds a port of TCP is bound and does not listen, and what holds one of UDP hears nobody but itself.
+    """
+    with socket.socket(type=kind) as holding:
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_DGRAM:
+            holding.connect(holding.getsockname())
+        yield holding.getsockname()[1]
 
 
 class Certificates:

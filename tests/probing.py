@@ -4,7 +4,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,9 +13,12 @@ from natobs.probes.environment import Environment
 from natobs.probes.errno_reason import outcome_of
 from natobs.probes.model import ExpiredError, Outcome, Prober, Reason, Target
 from natobs.probes.resolve import Resolver
+from tests.loopback import PATIENCE
 
-Server = Callable[[bytes, tuple[Any, ...]], list[bytes]]
-"""What a datagram is answered with."""
+Server = Callable[[bytes, tuple[Any, ...]], Iterable[bytes]]
+"""What a datagram is answered with; a generator goes on when what it gave has been sent."""
+
+_LOOK_SECONDS = 0.01
 
 
 class Noted:
@@ -46,23 +49,37 @@ def environment() -> Iterator[tuple[Environment, Noted]]:
 
 
 def target(host: str, port: int, **settings: Any) -> Target:  # noqa: ANN401 - whatever the definition has
-    defaults: dict[str, Any] = {"name": "test", "kind": "udp", "targets": (host,), "timeout_seconds": 0.3}
+    defaults: dict[str, Any] = {"name": "test", "kind": "udp", "targets": (host,), "timeout_seconds": PATIENCE}
+    settings = {"interval_seconds": max(PATIENCE, settings.get("timeout_seconds", 0.0))} | settings
     return Target(ProbeSettings(**(defaults | settings)), host, port)
 
 
-def probe(prober: Prober, number: int = 0, seconds: float = 0.3) -> Outcome:
-    """One attempt as the engine would make it."""
+def probe(
+    prober: Prober, number: int = 0, seconds: float = PATIENCE, until: Callable[[], bool] = lambda: False
+) -> Outcome:
+    """One attempt as the engine would make it.
+
+    Args:
+        prober: makes it.
+        number: of the attempt.
+        seconds: its time limit.
+        until: its time is up as soon as this holds and nothing is left to be read.
+    """
     steps = prober.attempt(number)
     deadline = time.monotonic() + seconds
     try:
         while True:
             wait = next(steps)
-            left = deadline - time.monotonic()
+            alarm = time.monotonic() + (seconds if wait.seconds is None else wait.seconds)
             with select.epoll() as epoll:
                 epoll.register(wait.descriptor, select.EPOLLOUT if wait.write else select.EPOLLIN)
-                ready = epoll.poll(max(0.0, left if wait.seconds is None else min(left, wait.seconds)))
-                if not ready and time.monotonic() >= deadline:
-                    steps.throw(ExpiredError())
+                ready, over = False, False
+                while not ready and not over and time.monotonic() < alarm:
+                    over = until() or time.monotonic() >= deadline
+                    left = min(alarm, deadline) - time.monotonic()
+                    ready = bool(epoll.poll(0.0 if over else max(0.0, min(left, _LOOK_SECONDS))))
+            if over and not ready:
+                steps.throw(ExpiredError())
     except StopIteration as end:
         outcome = end.value
         assert isinstance(outcome, Outcome)

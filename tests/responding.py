@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from natobs.probes.permission import permission_of
 from natobs.probes.responder import Counts, Responder
 from natobs.wire import asking, stamp
 from natobs.wire.asking import Probe, Reply, Request
-from tests.loopback import eventually
+from tests.loopback import PATIENCE, eventually
 from tests.probing import environment, probe, target
 
 HERE = "127.0.0.1"
@@ -58,7 +58,7 @@ class Running:
         for data in datagrams:
             self.client.sendto(data, self.where)
 
-    def reply(self, seconds: float = 2.0) -> Reply:
+    def reply(self, seconds: float = PATIENCE) -> Reply:
         self.client.settimeout(seconds)
         data, sender = self.client.recvfrom(65_535)
         assert sender[:2] == self.where
@@ -104,14 +104,21 @@ def request(port: int = 9, *, nonce: int = 1, kind: str = "udp", host: str = HER
     return asking.encode_request(Request(nonce, Probe(kind, host, port, milliseconds)))
 
 
-def ask(where: tuple[str, int], host: str, port: int, seconds: float = 1.0, **settings: Any) -> Outcome:  # noqa: ANN401 - whatever the definition has
-    """What the asking side makes of it."""
+def ask(
+    where: tuple[str, int],
+    host: str,
+    port: int,
+    seconds: float = PATIENCE,
+    until: Callable[[], bool] | None = None,
+    **settings: Any,  # noqa: ANN401 - whatever the definition has
+) -> Outcome:
+    """What the asking side makes of it; its time limit is the definition's, or comes when something has happened."""
     whom = f"[{where[0]}]:{where[1]}" if ":" in where[0] else f"{where[0]}:{where[1]}"
     with environment() as (given, _noted):
         wanted = {"compare": Compare(responder=whom), "timeout_seconds": seconds, "interval_seconds": 60.0} | settings
         one = target(host, port, **wanted)
         asker = Asker(one, given)
         try:
-            return probe(asker, seconds=seconds)
+            return probe(asker, seconds=seconds) if until is None else probe(asker, until=until)
         finally:
             asker.close()

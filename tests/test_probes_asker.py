@@ -2,8 +2,9 @@
 
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from natobs.probes.asker import Asker
 from natobs.probes.model import Clock, Outcome, Reason
 from natobs.wire import asking
 from natobs.wire.asking import Reply, Request, Status
+from tests.loopback import reserved_port
 from tests.probing import environment, probe, target, udp_server
 from tests.responding import HERE, ask, reflect, responding
 from tests.scripted import descriptors
@@ -26,15 +28,17 @@ def measured(request: Request, nanoseconds: int = 1000) -> bytes:
 
 
 def told(answer: Answer, seconds: float = 0.3, **settings: Any) -> tuple[Outcome, list[Request]]:  # noqa: ANN401  any setting
-    """What the asker makes of an answer, and what it asked."""
+    """What the asker makes of an answer, and what it asked; its time is up when all of the answer has been sent."""
     asked: list[Request] = []
+    sent = threading.Event()
 
-    def respond(data: bytes, _peer: tuple[Any, ...]) -> list[bytes]:
+    def respond(data: bytes, _peer: tuple[Any, ...]) -> Iterator[bytes]:
         asked.append(asking.decode_request(data))
-        return answer(asked[-1])
+        yield from answer(asked[-1])
+        sent.set()
 
     with udp_server(respond) as port:
-        return ask((HERE, port), "198.51.100.1", 862, seconds, **settings), asked
+        return ask((HERE, port), "198.51.100.1", 862, seconds, sent.is_set, **settings), asked
 
 
 def test_the_question_is_what_the_definition_says() -> None:
@@ -47,7 +51,7 @@ def test_the_question_is_what_the_definition_says() -> None:
 
 @pytest.mark.parametrize(("seconds", "milliseconds"), [(0.01, 9), (0.2, 180), (0.9, 850), (5.0, 900)])
 def test_the_responder_has_less_time_than_the_asker(seconds: float, milliseconds: int) -> None:
-    _outcome, (request,) = told(lambda request: [measured(request)], max(seconds, 0.1), timeout_seconds=seconds)
+    _outcome, (request,) = told(lambda request: [measured(request)], seconds)
     assert abs(request.probe.milliseconds - milliseconds) <= 1
 
 
@@ -99,7 +103,7 @@ def test_only_the_nonce_makes_it_the_answer() -> None:
 
     outcome, _asked = told(answer)
     assert outcome.rtt == 12e-6
-    outcome, _asked = told(lambda request: [measured(Request(request.nonce ^ 1, request.probe))] * 100, 0.1)
+    outcome, _asked = told(lambda request: [measured(Request(request.nonce ^ 1, request.probe))] * 100)
     assert outcome.reason is Reason.TIMEOUT
 
 
@@ -130,7 +134,7 @@ def test_an_answer_that_comes_late_is_not_that_of_the_next_question() -> None:
 
     with udp_server(respond) as port, environment() as (given, _noted):
         asker = Asker(target(HERE, 862, compare=Compare(responder=f"{HERE}:{port}")), given)
-        first, second, third = (probe(asker, seconds=0.1) for _ in range(3))
+        first, second, third = probe(asker, until=lambda: bool(before)), probe(asker), probe(asker)
         asker.close()
     assert first.reason is Reason.TIMEOUT
     assert f"no answer from the responder {HERE}:{port}" in first.detail
@@ -138,14 +142,13 @@ def test_an_answer_that_comes_late_is_not_that_of_the_next_question() -> None:
 
 
 def test_where_nobody_listens_it_is_refused_at_once_and_the_next_attempt_is_a_new_one() -> None:
-    with udp_server(lambda data, _peer: [measured(asking.decode_request(data))]) as port:
-        pass
-    with environment() as (given, _noted):
+    with reserved_port(socket.SOCK_DGRAM) as port, environment() as (given, _noted):
         asker = Asker(target(HERE, 862, compare=Compare(responder=f"{HERE}:{port}")), given)
         outcome = probe(asker)
         assert outcome.reason is Reason.REFUSED
         assert "nobody listens at the responder's address" in outcome.detail
         with socket.socket(type=socket.SOCK_DGRAM) as late:
+            late.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             late.bind((HERE, port))
             assert probe(asker, seconds=0.05).reason is Reason.TIMEOUT
         asker.close()
@@ -155,12 +158,12 @@ def test_names_are_resolved_here() -> None:
     with udp_server(reflect) as port, responding() as running:
         whom = f"localhost:{running.where[1]}"
         with environment() as (given, _noted):
-            one = target("localhost", port, compare=Compare(responder=whom), family="ipv4", timeout_seconds=2.0)
+            one = target("localhost", port, compare=Compare(responder=whom), family="ipv4")
             asker = Asker(one, given)
-            outcome = probe(asker, seconds=2)
+            outcome = probe(asker)
             asker.close()
             lost = Asker(target("name.invalid", 1, compare=Compare(responder=whom)), given)
-            assert probe(lost, seconds=20).reason is Reason.DNS
+            assert probe(lost).reason is Reason.DNS
             lost.close()
     assert outcome.success or outcome.reason is Reason.REFUSED  # where localhost is ::1 first, nobody listens there
     assert running.counted()["measured"] == outcome.success
@@ -189,5 +192,5 @@ def test_descriptors_are_given_back() -> None:
         before = descriptors()
         for _ in range(3):
             assert ask((HERE, port), HERE, 862).success
-            assert ask((HERE, port), "name.invalid", 862, 20).reason is Reason.DNS
+            assert ask((HERE, port), "name.invalid", 862).reason is Reason.DNS
         assert descriptors() == before

@@ -1,5 +1,6 @@
 import contextlib
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from natobs.probes.stamped import StampedSocket
 from natobs.wire import icmp
 from natobs.wire.icmp import Echo
 from natobs.wire.token import Tokens
+from tests.loopback import PATIENCE
 from tests.probing import environment, probe, target
 
 
@@ -29,13 +31,15 @@ def allowed() -> bool:
 def test_an_echo_returns_or_the_needed_privilege_is_named(address: str, size: int) -> None:
     with environment() as (given, noted):
         prober = IcmpKind().open(target(address, 0, kind="icmp", payload_bytes=size), given)
+        began = time.monotonic()
         outcomes = [probe(prober) for _ in range(3)]
+        took = time.monotonic() - began
         prober.close()
     for outcome in outcomes:
         if allowed():
             assert (outcome.reason, outcome.clock) == (None, Clock.KERNEL_TXRX)
             assert outcome.rtt is not None
-            assert 0 < outcome.rtt < 0.3
+            assert 0 < outcome.rtt < took
         else:
             assert outcome.reason is Reason.LOCAL
             assert "CAP_NET_RAW" in outcome.detail
@@ -62,7 +66,7 @@ class Wire:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.peer.bind(("127.0.0.1", 0))
-        self.peer.settimeout(1)
+        self.peer.settimeout(PATIENCE)
 
         def open_socket(_settings: ProbeSettings, family: int, _kind: int, _protocol: int) -> socket.socket:
             return socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

@@ -16,7 +16,7 @@ from natobs.probes.permission import permission_of
 from natobs.probes.responder import MOST_IN_FLIGHT, MOST_KEPT, Counts, Responder
 from natobs.wire import asking, stamp, token
 from natobs.wire.asking import Probe, Reply, Request, Status
-from tests.loopback import eventually
+from tests.loopback import PATIENCE, eventually, reserved_port
 from tests.probing import udp_server
 from tests.responding import HERE, RATE, ask, deaf, reflect, request, responding, tcp_server
 from tests.scripted import all_given_back, descriptors
@@ -28,19 +28,23 @@ def test_the_round_trip_of_the_responder_is_the_outcome_of_the_asker(kind: str, 
     host = HERE if family == 4 else "::1"
     listen, net = (f"{HERE}:0", "127.0.0.0/8") if family == 4 else ("[::1]:0", "::1/128")
     with udp_server(reflect, host) as port, responding(listen=listen, allow=net, targets=net) as running:
+        began = time.monotonic()
         outcome = ask(running.where, host, port if kind == "udp" else 0, kind=kind)
+        took = time.monotonic() - began
         assert running.counted()["measured"] == 1
     assert (outcome.reason, outcome.clock) == (None, clock)
     assert outcome.rtt is not None
-    assert 0 < outcome.rtt < 0.05
+    assert 0 < outcome.rtt < took
 
 
 def test_a_tcp_connection_is_measured_by_one_syn() -> None:
     with tcp_server() as port, responding() as running:
+        began = time.monotonic()
         outcome = ask(running.where, HERE, port, kind="tcp")
+        took = time.monotonic() - began
     assert (outcome.reason, outcome.clock, outcome.syn_retransmits) == (None, Clock.TCP_INFO, 0)
     assert outcome.rtt is not None
-    assert 0 < outcome.rtt < 0.05
+    assert 0 < outcome.rtt < took
 
 
 def test_one_request_is_one_probe_with_a_token_of_its_own_kind() -> None:
@@ -63,16 +67,14 @@ def test_one_request_is_one_probe_with_a_token_of_its_own_kind() -> None:
 
 def test_failures_have_the_reason_that_the_responder_found() -> None:
     with udp_server(deaf) as silent, responding() as running:
-        with socket.socket(type=socket.SOCK_DGRAM) as closed:
-            closed.bind((HERE, 0))
-            port = closed.getsockname()[1]
-        refused = running.ask("udp", port)
+        with reserved_port(socket.SOCK_DGRAM) as port:
+            refused = running.ask("udp", port)
         assert (refused.status, refused.why, refused.icmp) == (Status.FAILED, "refused", (3, 3))
         started = time.monotonic()
         late = running.ask("udp", silent, milliseconds=100)
-        assert 0.09 < time.monotonic() - started < 0.5
+        assert 0.1 <= time.monotonic() - started < asking.LONGEST_MILLISECONDS / 1000
         assert (late.status, late.why) == (Status.FAILED, "timeout")
-        outcome = ask(running.where, HERE, silent, 0.3)
+        outcome = ask(running.where, HERE, silent)
         assert outcome.reason is Reason.TIMEOUT
         assert "says of its own attempt: timeout" in outcome.detail
         assert running.counted()["failed"] == 3
@@ -117,7 +119,7 @@ def test_no_reply_is_longer_than_its_request_whatever_its_size() -> None:
             running.send(request(port).ljust(size, b"\0")[:size])
             if count % 32 == 0 or count == len(sizes):  # the receive buffer holds no more
                 assert running.has_ignored(count)
-        running.client.settimeout(1)
+        running.client.settimeout(PATIENCE)
         for payload in (0, 56, 64, 65, 500, 1472):
             data = asking.encode_request(Request(7, Probe("udp", HERE, port, 500, payload)))
             running.send(data)
@@ -128,7 +130,7 @@ def test_no_reply_is_longer_than_its_request_whatever_its_size() -> None:
 
 
 def test_beyond_the_rates_it_is_busy() -> None:
-    with udp_server(reflect) as port, responding(source_rate=1) as running:
+    with udp_server(reflect) as port, responding(source_rate=0.001) as running:
         statuses = [running.ask("udp", port) for _ in range(3)]
         assert [(reply.status, reply.why) for reply in statuses] == [
             (Status.MEASURED, ""),
@@ -138,14 +140,14 @@ def test_beyond_the_rates_it_is_busy() -> None:
         outcome = ask(running.where, HERE, port)
         assert outcome.reason is Reason.REFUSED
         assert "is busy: more is asked than its rate allows" in outcome.detail
-    with udp_server(reflect) as port, responding(rate=1) as running:
+    with udp_server(reflect) as port, responding(rate=0.001) as running:
         assert [running.ask("udp", port).status for _ in range(2)] == [Status.MEASURED, Status.BUSY]
 
 
 def test_measurements_in_flight_are_bounded() -> None:
     with udp_server(deaf) as port, responding() as running:
         for number in range(MOST_IN_FLIGHT + 10):  # different time limits: probers of their own
-            running.send(request(port, nonce=number, milliseconds=800 - number))
+            running.send(request(port, nonce=number, milliseconds=asking.LONGEST_MILLISECONDS - number))
         early = [running.reply() for _ in range(10)]
         assert {(reply.status, reply.why) for reply in early} == {(Status.BUSY, "in_flight")}
         assert {reply.nonce for reply in early} == set(range(MOST_IN_FLIGHT, MOST_IN_FLIGHT + 10))
@@ -181,20 +183,19 @@ def test_garbage_is_ignored_and_changes_nothing() -> None:
 def test_a_flood_costs_little_and_ends_without_a_trace() -> None:
     with udp_server(reflect) as port, responding(source_rate=50) as running:
         flood = request(port, nonce=5)
-        before, until, sent = running.spent(), time.monotonic() + 0.5, 0
-        while time.monotonic() < until:
+        before, began, sent = running.spent(), time.monotonic(), 0
+        while sent < 5000 or time.monotonic() < began + 0.5:
             running.send(flood if sent % 2 else b"garbage")
             sent += 1
-        assert sent > 5000
-        assert running.spent() - before < 0.15  # of half a second
+        took = time.monotonic() - began
+        assert running.spent() - before < 0.3 * took
         counted = running.counted()
-        assert counted["measured"] <= 50 + 0.5 * 50 + 5
-        time.sleep(0.3)
+        assert counted["measured"] <= 50 + took * 50 + 5
+        time.sleep(1.3)
         running.client.setblocking(False)
         with suppress(BlockingIOError):
             while running.client.recv(100):
                 pass
-        time.sleep(1.0)
         assert running.ask("udp", port).status is Status.MEASURED
 
 
@@ -232,7 +233,7 @@ def test_an_address_that_is_not_there_yet_is_tried_again(
             time.sleep(0.2)
             other.close()
             assert eventually(lambda: service.up)
-            assert ask((HERE, port), HERE, 9, 0.5).reason is Reason.REFUSED  # measured: nobody listens on port 9
+            assert ask((HERE, port), HERE, 9).reason is Reason.REFUSED  # measured: nobody listens on port 9
         finally:
             service.stop()
     assert not service.up

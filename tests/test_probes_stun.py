@@ -1,5 +1,6 @@
-import time
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from natobs.probe_config import Expect
 from natobs.probes.model import Clock, Reason
 from natobs.probes.stun import StunKind
 from natobs.wire import stun
-from tests.loopback import eventually
+from tests.loopback import PATIENCE, eventually, reserved_port
 from tests.probing import Noted, Server, environment, probe, target, udp_server
 
 
@@ -63,7 +64,7 @@ def test_each_attempt_has_a_fresh_port_and_a_companion_of_the_fixed_set() -> Non
             fresh.append(outcome.observed[1])
         assert probe(prober, number=1).success  # a retry has no companion
         prober.close()
-    assert len(set(fresh)) == 6
+    assert len(set(fresh)) >= 5  # the kernel draws one of 28,000: once in 2,000 times two are alike
     fixed = [one for one in seen[:12] if one not in fresh]
     assert len(fixed) == 6
     assert fixed[:2] == fixed[2:4] == fixed[4:]
@@ -131,17 +132,21 @@ HOSTILE: dict[str, Callable[[bytes], list[bytes]]] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_replies_are_never_a_success(name: str) -> None:
-    with environment() as (given, noted), udp_server(lambda data, peer: HOSTILE[name](respond(data, peer)[0])) as port:
+    sent: list[int] = []
+
+    def answer(data: bytes, peer: tuple[Any, ...]) -> Iterator[bytes]:
+        yield from HOSTILE[name](respond(data, peer)[0])
+        sent.append(peer[1])
+
+    with environment() as (given, noted), udp_server(answer) as port:
         prober = StunKind().open(target("127.0.0.1", port, kind="stun"), given)
-        assert probe(prober).reason is Reason.TIMEOUT
+        assert probe(prober, until=lambda: len(sent) == 2).reason is Reason.TIMEOUT
         prober.close()
     assert noted.addresses == []
 
 
 def test_a_closed_port_refuses() -> None:
-    with udp_server(respond) as port:
-        pass
-    with environment() as (given, _noted):
+    with reserved_port(socket.SOCK_DGRAM) as port, environment() as (given, _noted):
         prober = StunKind().open(target("127.0.0.1", port, kind="stun"), given)
         outcomes = [probe(prober) for _ in range(3)]
         prober.close()
@@ -150,18 +155,18 @@ def test_a_closed_port_refuses() -> None:
 
 def test_a_late_answer_is_counted_at_the_next_attempt() -> None:
     answered: list[int] = []
+    over = threading.Event()
 
-    def slow_at_first(data: bytes, peer: tuple[Any, ...]) -> list[bytes]:
-        if len(answered) < 2:
-            time.sleep(0.1)
+    def slow_at_first(data: bytes, peer: tuple[Any, ...]) -> Iterator[bytes]:
+        assert over.wait(PATIENCE)
+        yield from respond(data, peer)
         answered.append(peer[1])
-        return respond(data, peer)
 
     with environment() as (given, noted), udp_server(slow_at_first) as port:
         prober = StunKind().open(target("127.0.0.1", port, kind="stun"), given)
         assert probe(prober, seconds=0.05).reason is Reason.TIMEOUT
+        over.set()
         assert eventually(lambda: len(answered) == 2)
-        time.sleep(0.02)
         assert probe(prober).success
         prober.close()
     assert noted.lates == 1
