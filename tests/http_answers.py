@@ -8,8 +8,8 @@ from natobs.probe_config import Expect, Http, Tls
 from natobs.probes.http import HttpKind
 from natobs.probes.model import Outcome
 from tests import probing
-from tests.scripted import held_seconds
-from tests.streaming import Talk, run
+from tests.loopback import PATIENCE
+from tests.streaming import Talk, bounded
 
 PHASES = ["resolve", "connect", "first_byte", "transfer"]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -39,7 +39,7 @@ def answering(*answers: bytes, pause: float = 0) -> Talk:
 def outcome(
     port: int,
     *,
-    seconds: float = 2,
+    seconds: float = PATIENCE,
     expect: dict[str, Any] | None = None,
     tls: Tls | None = None,
     **http: Any,  # noqa: ANN401 - any key of the section
@@ -50,7 +50,4 @@ def outcome(
         "expect": Expect(**expect or {}),
     }
     target = probing.target("127.0.0.1", port, kind="http", timeout_seconds=seconds, **settings)
-    held = held_seconds()
-    (attempt,) = run(HttpKind(), target)
-    assert attempt.seconds < seconds + 0.3 + max(0.0, held_seconds() - held)
-    return attempt.outcome
+    return bounded(HttpKind(), target).outcome

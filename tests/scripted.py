@@ -15,6 +15,7 @@ from natobs.probes.environment import Environment, Kind
 from natobs.probes.model import Attempt, Clock, Outcome, Prober, Reason, Steps, Target, Wait
 from natobs.probes.plan import Plan
 from natobs.probes.registry import KindByName
+from tests.loopback import PATIENCE
 
 Attempting = Callable[[int], Steps]
 
@@ -123,7 +124,7 @@ def all_given_back() -> Iterator[None]:
     """Nothing that is begun within is left; a thread of an earlier test may hold a descriptor for a moment more."""
     before, threads = descriptors(), set(threading.enumerate())
     yield
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + PATIENCE
     while descriptors() > before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert descriptors() <= before
@@ -131,12 +132,16 @@ def all_given_back() -> Iterator[None]:
 
 
 def held_seconds(pid: int | str = "self") -> float:
-    """How long threads of a process were ready to run, and kept from a CPU (Documentation/scheduler/sched-stats)."""
+    """How long threads of a process were ready to run, and kept from a CPU (Documentation/scheduler/sched-stats).
+
+    With the time for which the host kept CPUs from this machine (proc_stat(5), steal): no scheduler in it sees that.
+    """
     held = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
             held += int((task / "schedstat").read_text("ascii").split()[1])
-    return held / 1e9
+    stolen = int(Path("/proc/stat").read_text("ascii").split()[8]) / os.sysconf("SC_CLK_TCK")
+    return held / 1e9 + stolen
 
 
 class Bench:
@@ -148,7 +153,7 @@ class Bench:
         self.plan = Plan((), 1e6, time.monotonic())
         self.engine = Engine(targets, self.probers, self.plan, self.done.append)
 
-    def finish(self, attempts: int, within: float = 5.0) -> list[Attempt]:
+    def finish(self, attempts: int, within: float = PATIENCE) -> list[Attempt]:
         """Turn until so many attempts have ended."""
         deadline = time.monotonic() + within
         while len(self.done) < attempts:
@@ -166,7 +171,7 @@ def at_work(engine: Engine) -> Iterator[threading.Thread]:
         yield thread
     finally:
         engine.stop()
-        thread.join(5)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 

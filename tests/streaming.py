@@ -13,7 +13,7 @@ from natobs.probes.engine import Engine
 from natobs.probes.environment import Environment, Kind
 from natobs.probes.model import Attempt, Target
 from natobs.probes.plan import Plan
-from tests.loopback import Certificates
+from tests.loopback import PATIENCE, Certificates
 from tests.probing import environment
 
 Talk = Callable[[socket.socket], None]
@@ -27,7 +27,7 @@ def server(talk: Talk, context: ssl.SSLContext | None = None) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
 
         def handle(accepted: socket.socket) -> None:
-            accepted.settimeout(5)
+            accepted.settimeout(PATIENCE)
             with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
                 stack.enter_context(accepted)
                 if context is not None:
@@ -51,10 +51,10 @@ def server(talk: Talk, context: ssl.SSLContext | None = None) -> Iterator[int]:
             yield listening.getsockname()[1]
         finally:
             last.connect(listening.getsockname())
-            accepting.join(10)
+            accepting.join(PATIENCE)
             last.close()
             for thread in threads:
-                thread.join(10)
+                thread.join(PATIENCE)
 
 
 def run(kind: Kind, target: Target, count: int = 1) -> list[Attempt]:
@@ -70,13 +70,22 @@ def run_in(around: Environment, kind: Kind, target: Target, count: int = 1) -> l
     try:
         for done in range(count):
             engine.begin(0)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 3 * PATIENCE
             while len(attempts) <= done:
                 assert time.monotonic() < deadline, "the attempt does not end"
                 engine.turn(0.1)
     finally:
         engine.close()
     return attempts
+
+
+def bounded(kind: Kind, target: Target) -> Attempt:
+    """One attempt, seen to end at its time limit: it computes no longer, whatever the machine does meanwhile."""
+    limit, before = target.settings.timeout_seconds, time.thread_time()
+    (attempt,) = run(kind, target)
+    assert time.thread_time() - before < limit + 0.3
+    assert attempt.seconds < limit + PATIENCE / 2  # nor does it wait for ever
+    return attempt
 
 
 class Faulty(Certificates):

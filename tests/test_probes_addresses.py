@@ -13,6 +13,7 @@ from natobs.probes.model import Attempt, IcmpError, Reason
 from natobs.probes.plan import Plan
 from natobs.probes.registry import Kinds
 from tests import probing
+from tests.loopback import PATIENCE
 from tests.streaming import server
 
 DEAD, ALIVE = "127.0.0.2", "127.0.0.1"
@@ -35,7 +36,7 @@ def attempts(kind: str, port: int, count: int) -> list[Attempt]:
         engine = Engine([target], [prober], Plan([], 1000, time.monotonic()), done.append)
         try:
             engine.begin(0)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + PATIENCE
             while len(done) < count and time.monotonic() < deadline:
                 engine.turn(0.05)
         finally:

@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -140,7 +139,7 @@ def hang(client: socket.socket, _request: bytes) -> None:
     client.recv(1)
 
 
-def test_a_url_that_hangs_holds_up_neither_the_probes_nor_the_end() -> None:
+def test_a_url_that_hangs_holds_up_neither_the_probes_nor_the_end(caplog: pytest.LogCaptureFixture) -> None:
     with web(sd=hang, good=answer(b'[{"targets": ["a.test"]}]')) as served:
         file = probe_file(
             settings(name="hangs", targets=("own.test",), targets_url=served.url("/sd"), **QUICK),
@@ -149,9 +148,8 @@ def test_a_url_that_hangs_holds_up_neither_the_probes_nor_the_end() -> None:
         service = ProbeService(file, kinds(lambda target: echo))
         service.start()
         assert eventually(lambda: values(service).get(metric.SUCCESS.name, 0) > 3)
-        start = time.monotonic()
         service.stop()
-        assert time.monotonic() - start < 2
+        assert "has not ended" not in caplog.text
 
 
 def test_ten_thousand_targets_and_one_that_changes(tmp_path: Path) -> None:
@@ -166,7 +164,7 @@ def test_ten_thousand_targets_and_one_that_changes(tmp_path: Path) -> None:
         def attempt(number: int) -> Steps:
             begun.add(target.host)
             try:
-                return (yield from (black_hole if target.host in names[:20] else echo)(number))
+                return (yield from (black_hole if target.host in names[:100] else echo)(number))
             except GeneratorExit:
                 ended.append(target.host)
                 raise
@@ -189,15 +187,15 @@ def test_ten_thousand_targets_and_one_that_changes(tmp_path: Path) -> None:
     held = held_seconds()
     service.start()
     try:
-        assert eventually(lambda: len(begun) == count, within=12)
+        assert eventually(lambda: len(begun) == count, within=60)
         under_way = service.in_flight
-        assert under_way >= 10  # black holes
+        assert under_way >= 10  # black holes, of which four in five are at any time
         write(path, *names[1:], "new.test")
-        assert eventually(lambda: "new.test" in hosts(service), within=5)
+        assert eventually(lambda: "new.test" in hosts(service))
         assert opened[count:] == ["new.test"]
         assert set(ended) <= {names[0]}
-        assert eventually(lambda: "new.test" in begun, within=8)
-        assert eventually(lambda: sum(len(times) > 1 for times in beats.copy().values()) > 9_000, within=8)
+        assert eventually(lambda: "new.test" in begun)
+        assert eventually(lambda: sum(len(times) > 1 for times in beats.copy().values()) > 9_000, within=60)
         gaps = sorted(times[1] - times[0] for times in beats.copy().values() if len(times) > 1)
         # as planned, however late they began; with beats that began anew they would lie anywhere between 0 and 10 s
         assert gaps[len(gaps) // 100] > 4.99

@@ -32,7 +32,7 @@ def script(target: Target) -> Attempting:
 
 @pytest.fixture(scope="module")
 def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[AnySample]:
-    """Give the samples of a service whose probes use all that a probe file has; all it may take 10 s."""
+    """Give the samples of a service whose probes use all that a probe file has; all it may take 40 s."""
     document = tmp_path_factory.mktemp("targets") / "targets.json"
     document.write_text('[{"targets": ["found.test"]}]')
     service = ProbeService(
@@ -53,7 +53,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[AnySample]:
     )
     service.start()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 40
         while {sample.metric for sample in service.samples()} < set(ROWS) and time.monotonic() < deadline:
             time.sleep(0.05)
         return service.samples()

@@ -3,12 +3,14 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
 from natobs.probes.engine import Engine
 from natobs.probes.model import Attempt, ExpiredError, IcmpError, Outcome, Reason, Steps, Wait
-from natobs.probes.plan import Plan
+from natobs.probes.plan import Due, Plan
+from tests.loopback import PATIENCE, eventually
 from tests.scripted import (
     Attempting,
     Bench,
@@ -36,10 +38,12 @@ def raising(error: Exception) -> Attempting:
 
 def test_success_at_once_and_after_waiting() -> None:
     assert one(at_once(GOOD)).outcome is GOOD
+    began = time.monotonic()
     attempt = one(echo)
+    took = time.monotonic() - began
     assert attempt.outcome.success
     assert (attempt.number, attempt.target.name) == (0, "198.51.100.1:7")
-    assert 0 < attempt.seconds < 1
+    assert 0 < attempt.seconds < took
     assert attempt.started == pytest.approx(time.time(), abs=5)
 
 
@@ -61,7 +65,7 @@ def test_an_attempt_can_wait_for_writing() -> None:
 def test_silence_is_a_timeout_at_its_time() -> None:
     attempt = one(black_hole, timeout_seconds=0.2)
     assert attempt.outcome.reason is Reason.TIMEOUT
-    assert 0.19 < attempt.seconds < 0.6
+    assert 0.2 <= attempt.seconds < 2.0  # which is the limit where none is given
 
 
 def test_an_attempt_may_say_itself_what_its_timeout_was() -> None:
@@ -219,17 +223,13 @@ def planned(
 
 def test_stop_ends_at_once_and_closes_everything_while_attempts_are_under_way() -> None:
     before = descriptors()
-    engine, probers, done = planned(lambda index: black_hole, [5.0] * 20, 1000, timeout=5.0)
+    engine, probers, done = planned(lambda index: black_hole, [60.0] * 400, 1000, timeout=60.0)
     with at_work(engine) as thread:
-        deadline = time.monotonic() + 5
-        while engine.in_flight <= 5 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert engine.in_flight > 5
-        start = time.monotonic()
+        assert eventually(lambda: engine.in_flight > 5)
         engine.stop()
-        thread.join(5)
-        assert time.monotonic() - start < 3  # before the time of any attempt was up
-    assert [prober.closed for prober in probers] == [1] * 20
+        thread.join(PATIENCE)
+        assert not thread.is_alive()  # long before the time of any attempt was up
+    assert [prober.closed for prober in probers] == [1] * 400
     assert done == []
     assert descriptors() == before
     engine.stop()  # again, when all is closed: nothing happens
@@ -271,12 +271,26 @@ def test_however_stop_and_run_meet_the_engine_ends(order: str) -> None:
 
 
 def test_beats_come_by_the_plan() -> None:
-    start = time.time()
-    engine, _probers, done = planned(lambda index: echo, [0.1] * 10, 1000, timeout=0.1)
+    class Noting(Plan):
+        def due(self, now: float) -> list[Due]:
+            found = super().due(now)
+            noted.extend(found)
+            return found
+
+    noted: list[Due] = []
+    done: list[Attempt] = []
+    plan = Noting([0.1] * 10, 1000, time.monotonic())
+    targets = [target(interval_seconds=0.1, timeout_seconds=0.1, retries=0)] * 10
+    engine = Engine(targets, [Scripted(echo) for _ in range(10)], plan, done.append)
     with at_work(engine):
-        time.sleep(1.05)
-    elapsed = max(attempt.started for attempt in done) - start  # what was due later may have found no CPU
-    assert elapsed > 0.5
-    assert len(done) + engine._plan.skipped == pytest.approx(100 * elapsed, abs=12)
+        assert eventually(lambda: len(done) >= 100)
     assert all(attempt.outcome.success for attempt in done)
     assert sorted(attempt.lag for attempt in done)[len(done) // 2] < 0.05
+    left_out = 0
+    for index in range(10):
+        times = [plan.start - 0.1, *(due.time for due in noted if due.target == index)]
+        assert len(times) > 2
+        turns = [(later - earlier) / 0.1 for earlier, later in pairwise(times)]
+        assert turns[1:] == [pytest.approx(round(turn), abs=1e-3) for turn in turns[1:]]
+        left_out += sum(int(turn + 1e-3) - 1 for turn in turns)
+    assert left_out <= plan.skipped  # every other beat came; these the machine did not let come

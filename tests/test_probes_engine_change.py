@@ -12,13 +12,13 @@ from tests.scripted import Bench, Scripted, at_work, black_hole, descriptors, ec
 def test_one_that_goes_is_abandoned_and_closed_and_the_attempt_under_way_beside_it_ends_as_it_would() -> None:
     before = descriptors()
     made = Bench([target(timeout_seconds=5), target(timeout_seconds=0.3, retries=0)], [black_hole, black_hole])
+    start = time.monotonic()
     made.engine.begin(0)
     made.engine.begin(1)
     made.engine.begin(0)  # waits for the first
     assert made.engine.change(Change(rate=1e6, removed=frozenset({0})))
-    start = time.monotonic()
     made.finish(1)
-    assert 0.25 < time.monotonic() - start < 1
+    assert 0.3 <= time.monotonic() - start < 5  # which is the limit of the other one
     assert [(each.target.settings.timeout_seconds, each.outcome.reason) for each in made.done] == [
         (0.3, Reason.TIMEOUT)
     ]
@@ -34,19 +34,19 @@ def test_a_new_one_gets_its_beats_and_a_renewed_one_its_new_definition() -> None
     renamed = target("192.0.2.1", 7, interval_seconds=0.1, timeout_seconds=0.1, critical=True)
     prober, other = Scripted(echo), Scripted(echo)
     done: list[Attempt] = []
-    start = time.monotonic() + 0.5  # the first beats come after the change
+    start = time.monotonic()
     engine = Engine([old], [prober], Plan([0.1], 100, start), done.append)
     with at_work(engine):
-        assert engine.change(Change(rate=100, added={1: (new, other)}, renewed={0: renamed}))
+        assert eventually(lambda: len(done) >= 2)
         changed = time.monotonic()
-        assert eventually(lambda: min(len(other.numbers), len(prober.numbers)) >= 4)
+        assert engine.change(Change(rate=100, added={1: (new, other)}, renewed={0: renamed}))
+        assert eventually(lambda: min(len(other.numbers), sum(each.target is renamed for each in done)) >= 4)
         beats = [len(other.numbers), len(prober.numbers)]
         most = [(time.monotonic() - since) / 0.1 + 1 for since in (changed, start)]
     assert all(count <= bound for count, bound in zip(beats, most, strict=True))
-    assert {(each.target.host, each.target.settings.critical) for each in done} == {
-        (renamed.host, True),
-        (new.host, False),
-    }
+    definitions = [each.target for each in done if each.target is not new]
+    before = definitions.index(renamed)
+    assert definitions == [old] * before + [renamed] * (len(definitions) - before)
     assert (prober.closed, other.closed) == (1, 1)
     assert not engine.change(Change(rate=1))  # nobody is there any more
 

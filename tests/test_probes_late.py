@@ -2,6 +2,8 @@
 
 import contextlib
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +21,14 @@ from natobs.wire import stamp
 from tests import probing
 from tests.dns_answers import good
 from tests.http_answers import OK, head
+from tests.loopback import PATIENCE
 from tests.streaming import Faulty, Talk, server
 
-LIMIT, LATE_SECONDS, STALL_SECONDS = 0.15, 0.3, 0.5
+LIMIT, LATE_SECONDS = 0.5, 0.7
 
 
-def stalled(kind: str, port: int, turns: int, **settings: Any) -> Outcome:  # noqa: ANN401 - any key of the file
-    """One attempt by an engine that stands still beyond the time limit, after so many turns."""
+def stalled(kind: str, port: int, turns: int, answered: threading.Event, **settings: Any) -> Outcome:  # noqa: ANN401 - any key of the file
+    """One attempt by an engine that stands still beyond the time limit and the answer, after so many turns."""
     target = probing.target("127.0.0.1", port, kind=kind, timeout_seconds=LIMIT, **settings)
     done: list[Attempt] = []
     with probing.environment() as (environment, _noted):
@@ -35,59 +38,70 @@ def stalled(kind: str, port: int, turns: int, **settings: Any) -> Outcome:  # no
             engine.begin(0)
             for _turn in range(turns):
                 engine.turn(1.0)
-            time.sleep(STALL_SECONDS)
+            time.sleep(LIMIT + 0.05)
+            assert answered.wait(PATIENCE)
             engine.turn(0)
         finally:
             engine.close()
     assert len(done) == 1
-    assert done[0].seconds >= STALL_SECONDS
+    assert done[0].seconds >= LIMIT
     return done[0].outcome
 
 
-def answering_http(delay: float) -> Talk:
+def answering_http(delay: float, answered: threading.Event) -> Talk:
     def talk(connection: socket.socket) -> None:
         head(connection)
         time.sleep(delay)
         connection.sendall(OK)
+        answered.set()
 
     return talk
 
 
-def answering_dns(delay: float) -> Talk:
+def answering_dns(delay: float, answered: threading.Event) -> Talk:
     def talk(connection: socket.socket) -> None:
         message = good(connection.recv(65_536)[2:])
         time.sleep(delay)
         connection.sendall(len(message).to_bytes(2, "big") + message)
+        answered.set()
         connection.recv(1)
 
     return talk
 
 
-def shaking_hands(directory: Path, delay: float) -> Talk:
+def shaking_hands(directory: Path, delay: float, answered: threading.Event) -> Talk:
     context = Faulty(directory).serving("server")
 
     def talk(connection: socket.socket) -> None:
         time.sleep(delay)
-        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
-            secured.recv(1)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secured = context.wrap_bio(incoming, outgoing, server_side=True)
+        while data := connection.recv(65_536):
+            incoming.write(data)
+            with contextlib.suppress(ssl.SSLError):
+                secured.do_handshake()
+            connection.sendall(outgoing.read())
+            answered.set()
 
     return talk
 
 
-def reflected(delay: float) -> probing.Server:
-    def reflect(data: bytes, _peer: object) -> list[bytes]:
+def reflected(delay: float, answered: threading.Event) -> probing.Server:
+    def reflect(data: bytes, _peer: object) -> Iterator[bytes]:
         time.sleep(delay)
         now = time.time_ns()
-        return [stamp.encode_reply(stamp.decode_request(data), now, now)]
+        yield stamp.encode_reply(stamp.decode_request(data), now, now)
+        answered.set()
 
     return reflect
 
 
 @contextlib.contextmanager
 def attempted(kind: str, delay: float, directory: Path) -> Iterator[Outcome]:
+    answered = threading.Event()
     if kind == "udp":
-        with probing.udp_server(reflected(delay)) as port:
-            yield stalled(kind, port, 0)
+        with probing.udp_server(reflected(delay, answered)) as port:
+            yield stalled(kind, port, 0, answered)
         return
     settings: dict[str, dict[str, Any]] = {
         "http": {"http": Http(tls=False)},
@@ -95,8 +109,8 @@ def attempted(kind: str, delay: float, directory: Path) -> Iterator[Outcome]:
         "tls": {"tls": Tls(verify=False)},
     }
     talk = {"http": answering_http, "dns": answering_dns}.get(kind)
-    with server(talk(delay) if talk else shaking_hands(directory, delay)) as port:
-        yield stalled(kind, port, 1, **settings[kind])
+    with server(talk(delay, answered) if talk else shaking_hands(directory, delay, answered)) as port:
+        yield stalled(kind, port, 1, answered, **settings[kind])
 
 
 @pytest.mark.parametrize("kind", ["udp", "dns", "tls", "http"])
@@ -113,8 +127,10 @@ def test_a_late_answer_that_is_read_later_still_is_late(kind: str, tmp_path: Pat
 
 
 def test_a_connection_that_stands_in_time_is_a_success() -> None:
+    answered = threading.Event()
+    answered.set()  # by the kernel
     with server(lambda connection: None) as port:
-        outcome = stalled("tcp", port, 0)
+        outcome = stalled("tcp", port, 0, answered)
     assert (outcome.reason, outcome.detail) == (None, "")
     assert outcome.rtt is not None
     assert outcome.rtt < LIMIT

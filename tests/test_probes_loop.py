@@ -105,8 +105,8 @@ def test_one_that_is_made_to_leave_by_another_in_the_same_turn_is_not_resumed(si
 
 def test_an_alarm_that_was_replaced_does_not_ring(made: Recorded, silent: int) -> None:
     waiter = made.enter("patient", Wait(silent, seconds=0.02))
-    made.loop.wait(waiter, Wait(silent, seconds=0.1))
     begun = time.monotonic()
+    made.loop.wait(waiter, Wait(silent, seconds=0.1))
     while not made.resumed:
         made.turn(1)
     assert time.monotonic() - begun >= 0.09

@@ -14,10 +14,11 @@ from natobs.probe_config import Compare
 from natobs.probes.companion import open_prober
 from natobs.probes.engine import Change, Engine
 from natobs.probes.model import Attempt, Outcome, Paired, Prober, Reason, Steps, Target
-from natobs.probes.plan import Plan
+from natobs.probes.plan import BURST_SECONDS, Plan
 from natobs.probes.registry import Kinds
 from natobs.probes.service import ProbeService
 from tests import probing
+from tests.loopback import PATIENCE
 from tests.scripted import (
     Attempting,
     Scripted,
@@ -25,7 +26,6 @@ from tests.scripted import (
     black_hole,
     descriptors,
     echo,
-    held_seconds,
     kinds,
     probe_file,
     refused,
@@ -52,7 +52,7 @@ class Pairs:
         prober = Paired(self.sides[0], self.sides[1], self.companion)
         self.engine = Engine([self.target], [prober], self.plan, self.done.append)
 
-    def finish(self, attempts: int, within: float = 5.0) -> list[Attempt]:
+    def finish(self, attempts: int, within: float = PATIENCE) -> list[Attempt]:
         deadline = time.monotonic() + within
         while len(self.done) < attempts:
             assert time.monotonic() < deadline, self.done
@@ -127,16 +127,18 @@ def test_a_companion_that_is_silent_holds_the_other_side_up_for_its_time_limit_a
     *, companion_first: bool
 ) -> None:
     with pairs(echo, black_hole, limits=(2.0, 0.15)) as made:
+        began = time.monotonic()
         in_this_order(made, companion_first=companion_first)
         made.finish(2)
+        took = time.monotonic() - began
         through = next(attempt for attempt in made.done if not attempt.companion)
         direct = next(attempt for attempt in made.done if attempt.companion)
         assert (through.outcome.success, direct.outcome.reason) == (True, Reason.TIMEOUT)
         assert through.pair == direct.pair == 1
-        assert 0.14 < direct.seconds < 0.4
-        assert through.seconds < 0.1
+        assert 0.15 <= direct.seconds < 2.0  # which is the limit of the other side
         assert (through.started >= direct.started + direct.seconds - 0.01) is companion_first
-        assert through.lag < 0.1  # what it waited for its companion is none
+        # What it waited for its companion is no time of its own, and no lag.
+        assert direct.seconds + through.seconds + through.lag < took
         made.idle(0.1)
         assert len(made.done) == 2  # a companion is never repeated
 
@@ -180,7 +182,7 @@ def test_beats_that_come_while_a_pair_is_under_way_do_not_pile_up() -> None:
         made.idle(2.0)
         through = [attempt for attempt in made.done if not attempt.companion and not attempt.number]
         assert len(through) + made.plan.skipped >= 16
-        assert through[-1].lag < 0.25
+        assert sorted(attempt.lag for attempt in through)[len(through) // 2] < 0.25
         assert sum(len(queued) for queued in made.engine._busy.values()) <= 2
         assert any(attempt.pair == 0 for attempt in through)  # those that had to wait are no pairs
         counts = Counter(attempt.pair for attempt in made.done if attempt.pair)
@@ -189,13 +191,11 @@ def test_beats_that_come_while_a_pair_is_under_way_do_not_pile_up() -> None:
 
 
 def test_a_slow_companion_of_the_beat_before_does_not_hold_up_the_next_beat() -> None:
-    with pairs(echo, black_hole, limits=(0.1, 0.4)) as made:
+    with pairs(echo, black_hole, limits=(0.1, 2.0)) as made:
         in_this_order(made, companion_first=False)
         made.finish(1)
-        begun, held = time.monotonic(), held_seconds()
         made.engine.begin(0)  # while the companion is under way
         made.finish(2)
-        assert time.monotonic() - begun < 0.1 + held_seconds() - held
         assert [(attempt.companion, attempt.pair) for attempt in made.done] == [(False, 1), (False, 0)]
         assert made.engine.in_flight == 1
         made.finish(3)
@@ -211,10 +211,13 @@ def test_companions_take_their_share_of_the_rate() -> None:
     start = time.monotonic()
     engine = Engine(targets, probers, Plan([0.1] * 9, rate, start), done.append)
     try:
+        looked, used = start, 0.0
         while time.monotonic() < start + seconds:
             engine.turn(0.02)
-        assert len(done) <= (seconds + 0.1) * rate + 4
-        assert len(done) >= 0.8 * seconds * rate
+            before, looked = looked, time.monotonic()
+            used += min(looked - before, BURST_SECONDS)  # what the rate allows in a longer pause is lost
+        assert len(done) <= (looked - start + 0.1) * rate + 4
+        assert len(done) >= 0.8 * used * rate
         assert sum(attempt.companion for attempt in done) == pytest.approx(len(done) / 2, abs=2)
     finally:
         engine.close()

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import subprocess
@@ -16,8 +17,9 @@ from natobs.config import Prefix
 from natobs.errors import ConfigError
 from natobs.exposition.prober import Prober
 from natobs.probe_config import Compare, Expect, ProbeFile
-from natobs.probes.model import Clock, Outcome, Reason, Target
+from natobs.probes.model import Clock, Outcome, Reason, Steps, Target, Wait
 from natobs.probes.service import ProbeService, targets_of
+from tests.loopback import PATIENCE
 from tests.scripted import (
     Attempting,
     all_given_back,
@@ -88,7 +90,7 @@ def base() -> Iterator[str]:
         yield url
 
 
-def eventually(condition: Callable[[], object], within: float = 5.0) -> None:
+def eventually(condition: Callable[[], object], within: float = PATIENCE) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline
@@ -96,7 +98,7 @@ def eventually(condition: Callable[[], object], within: float = 5.0) -> None:
 
 
 def get(url: str, **headers: str) -> str:
-    with urlopen(Request(url, headers=headers), timeout=10) as response:  # noqa: S310 - always http on loopback
+    with urlopen(Request(url, headers=headers), timeout=PATIENCE) as response:  # noqa: S310 - always http on loopback
         text: str = response.read().decode()
         return text
 
@@ -236,11 +238,11 @@ def test_one_attempt_for_whoever_asks(base: str) -> None:
 
 
 def test_an_attempt_for_somebody_ends_within_the_scrapers_limit() -> None:
-    slow = probe_file(settings(targets=("silent.test",), timeout_seconds=5))
+    slow = probe_file(settings(targets=("silent.test",), timeout_seconds=9))
     with serving(lambda: slow) as (_prober, url):
         start = time.monotonic()
         text = get(f"{url}/probe?target=silent.test&module=test", **{"X-Prometheus-Scrape-Timeout-Seconds": "0.3"})
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 8
         assert value(text, "probe_success") == 0
         assert value(text, "probe_failure_info", reason="timeout") == 1
 
@@ -278,24 +280,32 @@ def test_any_target_where_the_file_says_so_and_urls_too() -> None:
 
 
 def test_no_more_attempts_at_once_than_there_are_places() -> None:
-    slow = probe_file(settings(targets=("silent.test",), timeout_seconds=1))
+    file = probe_file(settings(targets=("held.test",), timeout_seconds=60, interval_seconds=60))
     answers: list[int] = []
+    enough = os.eventfd(0, os.EFD_NONBLOCK)
+
+    def held(number: int) -> Steps:
+        yield Wait(enough)
+        return Outcome()
 
     def ask() -> None:
         try:
-            get(f"{url}/probe?target=silent.test&module=test")
+            get(f"{url}/probe?target=held.test&module=test")
             answers.append(200)
         except HTTPError as error:
             answers.append(error.code)
             error.close()
 
-    with serving(lambda: slow) as (_prober, url):
+    with serving(lambda: file, lambda _target: held) as (_prober, url):
         threads = [threading.Thread(target=ask) for _turn in range(10)]
         for thread in threads:
             thread.start()
         assert "natobs_probe" in get(f"{url}/metrics")  # meanwhile
+        eventually(lambda: answers == [503] * 2)
+        os.eventfd_write(enough, 1)
         for thread in threads:
             thread.join()
+    os.close(enough)
     assert sorted(answers) == [200] * 8 + [503] * 2
 
 

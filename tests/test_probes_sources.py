@@ -17,8 +17,8 @@ from natobs.probe_config import Prober
 from natobs.probes import sources
 from natobs.probes.sources import Files, Found, Source, Url, reader_of, sources_of
 from natobs.probes.web_request import RequestError, WebRequests, check_url, shown
-from tests.loopback import Certificates
-from tests.scripted import descriptors, settings
+from tests.loopback import PATIENCE, Certificates, reserved_port
+from tests.scripted import all_given_back, settings
 from tests.web_answers import Answering, answer, web
 
 PROBER = Prober(max_targets=100, discovery_seconds=5)
@@ -119,9 +119,7 @@ def test_a_file_of_another_kind_is_said(tmp_path: Path) -> None:
 
 def test_a_pipe_does_not_hold_a_look_for_ever(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "t.json")
-    start = time.monotonic()
     assert "no regular file" in files(tmp_path / "t.json").read().problem
-    assert time.monotonic() - start < 1
 
 
 def test_a_url_is_asked_as_prometheus_asks() -> None:
@@ -221,44 +219,40 @@ def endless_headers(client: socket.socket, _request: bytes) -> None:
 def test_an_answer_of_no_use_keeps_what_was_known_and_takes_bounded_time(
     monkeypatch: pytest.MonkeyPatch, how: Answering, problem: str
 ) -> None:
-    monkeypatch.setattr(sources, "LIMIT_SECONDS", 0.5)
     monkeypatch.setattr(sources, "MOST_BYTES", 1_000_000)
-    before, threads = descriptors(), threading.active_count()
-    with web(sd=answer(document("a"))) as served:
+    with all_given_back(), web(sd=answer(document("a"))) as served:
         reader = url_reader(served.url("/sd", "name:secret@127.0.0.1"))
         assert reader.read() == Found(("a",))
         served.paths |= {"/sd": how, "/again": how}
+        if "within" in problem:
+            reader._requests = WebRequests(0.5, sources.MOST_BYTES)
         start = time.monotonic()
         found = reader.read()
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 4
     assert found.targets == ("a",)
     assert problem in found.problem
     assert "secret" not in found.problem
     assert found.problem.startswith(f"http://127.0.0.1:{served.port}/sd: ")
-    time.sleep(0.05)
-    assert descriptors() == before
-    assert threading.active_count() == threads
 
 
 def test_nobody_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    assert "Connection refused" in url_reader(f"http://127.0.0.1:{port}/").read().problem
+    with reserved_port() as port:
+        assert "Connection refused" in url_reader(f"http://127.0.0.1:{port}/").read().problem
     assert "does not resolve" in url_reader("http://nobody.invalid/").read().problem
 
 
 def test_a_search_for_a_name_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     enough = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_words, **_more: enough.wait(10))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_words, **_more: enough.wait(60))
     start = time.monotonic()
     with pytest.raises(RequestError, match=r"no complete answer within 0\.3 s"):
         WebRequests(0.3, 100).send("GET", "http://slow.example/")
-    requests = WebRequests(10, 100)
+    requests = WebRequests(60, 100)
     threading.Timer(0.2, requests.abandon).start()
     for _turn in range(2):
         with pytest.raises(RequestError, match="no complete answer"):
             requests.send("GET", "http://slow.example/")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < PATIENCE
     enough.set()
 
 
@@ -298,13 +292,13 @@ def test_https_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_request_can_be_abandoned() -> None:
     with web(sd=silent) as served:
-        requests, start = WebRequests(10, 100), time.monotonic()
+        requests, start = WebRequests(60, 100), time.monotonic()
         threading.Timer(0.2, requests.abandon).start()
         with pytest.raises(RequestError, match="no complete answer"):
             requests.send("GET", served.url("/sd"))
         with pytest.raises(RequestError, match="no complete answer"):
             requests.send("GET", served.url("/sd"))
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 9  # the server waits a second longer
 
 
 @pytest.mark.parametrize(

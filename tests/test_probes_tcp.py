@@ -13,7 +13,8 @@ from natobs.probes import farewell
 from natobs.probes.model import Clock, Outcome, Reason
 from natobs.probes.tcp import TcpKind
 from tests import probing
-from tests.streaming import run, server
+from tests.loopback import PATIENCE, eventually
+from tests.streaming import bounded, run, server
 
 
 def drain(connection: socket.socket) -> None:
@@ -26,9 +27,7 @@ def descriptors() -> int:
 
 
 def outcome(host: str, port: int, **settings: object) -> Outcome:
-    (attempt,) = run(TcpKind(), probing.target(host, port, kind="tcp", **settings))
-    assert attempt.seconds < attempt.target.settings.timeout_seconds + 0.2
-    return attempt.outcome
+    return bounded(TcpKind(), probing.target(host, port, kind="tcp", **settings)).outcome
 
 
 @contextmanager
@@ -47,13 +46,15 @@ def full_listener() -> Iterator[int]:
 
 
 def test_a_connection_is_timed_by_the_kernel() -> None:
+    began = time.monotonic()
     with server(drain) as port:
         got = outcome("127.0.0.1", port)
+    took = time.monotonic() - began
     assert got.success
     assert got.detail == ""
     assert got.clock is Clock.TCP_INFO
     assert got.rtt is not None
-    assert 0 < got.rtt < 0.01
+    assert 0 < got.rtt < took
     assert list(got.phases) == ["resolve", "connect"]
     assert got.phases["connect"] == got.rtt
     assert got.syn_retransmits == 0
@@ -61,12 +62,12 @@ def test_a_connection_is_timed_by_the_kernel() -> None:
 
 def test_a_name_is_resolved() -> None:
     with server(drain) as port:
-        got = outcome("localhost", port, family="ipv4", timeout_seconds=2)
+        got = outcome("localhost", port, family="ipv4")
     assert got.success
 
 
 def test_a_name_that_does_not_exist_fails_with_dns() -> None:
-    got = outcome("does-not-exist.invalid", 80, timeout_seconds=5, interval_seconds=60)
+    got = outcome("does-not-exist.invalid", 80)
     assert got.reason is Reason.DNS
     assert "does-not-exist.invalid" in got.detail
 
@@ -94,14 +95,14 @@ def test_the_syns_sent_again_are_counted_when_the_time_is_up() -> None:
 def test_success_after_a_second_syn_says_so_and_has_no_round_trip() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
         held = [socket.create_connection(listening.getsockname())]
-        target = probing.target("127.0.0.1", listening.getsockname()[1], kind="tcp", timeout_seconds=5)
+        target = probing.target("127.0.0.1", listening.getsockname()[1], kind="tcp")
         with probing.environment() as (around, _noted):
             prober = TcpKind().open(target, around)
             steps = prober.attempt(0)
             wait = next(steps)
             time.sleep(0.1)
             held.append(listening.accept()[0])  # room for the next SYN, one second after the first
-            deadline = time.monotonic() + 4
+            deadline = time.monotonic() + PATIENCE
             got = None
             while got is None:
                 assert time.monotonic() < deadline
@@ -164,9 +165,7 @@ def test_the_connection_ends_with_fin_even_if_the_server_talks_late() -> None:
     with server(banner) as port, probing.environment() as (around, _noted):
         prober = TcpKind().open(probing.target("127.0.0.1", port, kind="tcp"), around)
         assert probing.probe(prober).success
-        deadline = time.monotonic() + 2
-        while not ends and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert eventually(lambda: bool(ends))
         prober.close()
     assert ends[:1] == ["fin"]
 
@@ -177,12 +176,10 @@ def test_descriptors_do_not_grow() -> None:
         before = descriptors()
         for _ in range(farewell.MOST + 50):
             assert probing.probe(prober).success
-        assert descriptors() <= before + 2 * farewell.MOST + 5  # the server's ends are descriptors of ours too
+        # The server's ends are descriptors of ours too; it may lag behind with closing them.
+        assert eventually(lambda: descriptors() <= before + 2 * farewell.MOST + 5)
         prober.close()
-        deadline = time.monotonic() + 2
-        while descriptors() > before + 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert descriptors() <= before + 2
+        assert eventually(lambda: descriptors() <= before + 2)
 
 
 def test_the_end_of_one_target_leaves_the_goodbyes_of_the_others_alone() -> None:
