@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from tests import owned
 from tests.loopback import eventually
 
+_ANSWER_SECONDS = 60.0
 _ALERTMANAGER = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 
 
@@ -39,9 +40,9 @@ class Server:
     def ask(self, method: str, path: str, document: object = None) -> tuple[int, Any]:
         """Status, and the answer as JSON, or as text where it is none."""
         connection = (
-            HTTPSConnection(self.address, timeout=5, context=self.context)
+            HTTPSConnection(self.address, timeout=_ANSWER_SECONDS, context=self.context)
             if self.context
-            else HTTPConnection(self.address, timeout=5)
+            else HTTPConnection(self.address, timeout=_ANSWER_SECONDS)
         )
         try:
             body = None if document is None else json.dumps(document)

@@ -1,7 +1,6 @@
 """A receiver of OTLP over HTTP on loopback: decodes the real protobuf, and misbehaves on request."""
 
 import gzip
-import socket
 import ssl
 import threading
 import time
@@ -15,6 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metric, NumberDataPoint
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.loopback import PATIENCE
 
 Behaviour = Callable[["Handler"], None]
 Labels = frozenset[tuple[str, str]]
@@ -94,7 +95,7 @@ def status(code: int, body: bytes = b"", kind: str = "text/plain", **headers: st
 
 def hang(handler: Handler) -> None:
     """Never answer."""
-    handler.ended.wait(30)
+    handler.ended.wait(60)
     handler.close_connection = True
 
 
@@ -148,14 +149,7 @@ def receiving(behaviour: Behaviour = accept, port: int = 0, tls: ssl.SSLContext 
         thread.join(5)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def until(condition: Callable[[], object], within: float = 8.0) -> None:
+def until(condition: Callable[[], object], within: float = PATIENCE) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "it has not come about"

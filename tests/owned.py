@@ -10,7 +10,7 @@ from pathlib import Path
 
 _UNTIL_STDIN_ENDS = '"$@" </dev/null & child=$!; read -r _; kill -KILL "$child"; wait "$child" 2>/dev/null'
 _LISTENING = re.compile(r'msg="Listening on" address=(127\.0\.0\.1:\d+)')
-_SECONDS = 15.0
+_SECONDS = 60.0
 
 
 def program(name: str) -> str:

@@ -154,7 +154,7 @@ def start(path: Path, name: str, count: int, *more: str) -> "subprocess.Popen[by
 
 def acknowledged(writer: "subprocess.Popen[bytes]") -> set[str]:
     """Whole lines: a name that a killed writer had not ended was none."""
-    out, _none = writer.communicate(timeout=60)
+    out, _none = writer.communicate(timeout=120)
     return {line.decode().strip() for line in out.splitlines(keepends=True) if line.endswith(b"\n")}
 
 

@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 
 from click.testing import CliRunner
+from msgspec.structs import replace
 
-from natobs.catalogue.metrics.operations import HELD_SECONDS
 from natobs.cli.main import natobs
 from natobs.operations.file import JournalFile
-from natobs.operations.journal import Event
+from natobs.operations.journal import Event, Journal
 from tests.agent_process import agent_process
-from tests.loopback import eventually
+from tests.loopback import eventually, reserved_port
 from tests.monitoring import Server, prometheus
 
 NAT = "natobs_maintenance_until_timestamp_seconds"
@@ -36,30 +36,35 @@ def test_the_mask_of_the_rules_outlives_the_agent_and_ends_with_the_maintenance(
     there = ("--state", str(state))
     command("generate", "rules", "--out", str(tmp_path), "--time-scale", "100")
     shutil.copy(tmp_path / "alerts" / "natobs-recording.yml", tmp_path / "rules-recording.yml")
-    with agent_process("--config", str(config)) as agent:
-        host, port = agent.address
-        address = f"{host}:{port}"
+    # What held the port before holds it while nobody listens, too.
+    with reserved_port() as port, agent_process("--config", str(config), listen=f"127.0.0.1:{port}") as agent:
+        address = f"127.0.0.1:{port}"
         with prometheus(tmp_path, [address], NAT_1) as server:
             looked = 'natobs_collector_success{collector="operations"} == 1'
-            assert eventually(lambda: bool(server.query(looked)), within=15)
+            assert eventually(lambda: bool(server.query(looked)))
             assert server.query(NAT) == []  # never declared: absent, and no zero
             assert masked(server) == []
             command("maintenance", "start", "--for", "30m", *there)
-            assert eventually(lambda: masked(server) == [NAT_1], within=10)
+            assert eventually(lambda: masked(server) == [NAT_1])
 
             agent.popen.kill()  # the machine restarts
-            assert eventually(lambda: server.query(NAT) == [], within=15)
+            assert eventually(lambda: server.query(NAT) == [])
             assert masked(server) == [NAT_1]
             with agent_process("--config", str(config), listen=address):
-                assert eventually(lambda: bool(server.query(NAT)), within=15)
+                assert eventually(lambda: bool(server.query(NAT)))
                 assert masked(server) == [NAT_1]
                 command("maintenance", "stop", *there)
-                assert eventually(lambda: masked(server) == [], within=20)
-                assert len(server.query(NAT)) == 1  # over, and still a time stamp
+                assert eventually(lambda: masked(server) == [])
+                assert eventually(lambda: len(server.query(NAT)) == 1)  # over, and still a time stamp
 
                 command("maintenance", "start", "--for", "2h", "--cluster", "a", *there)
-                assert eventually(lambda: masked(server) == [NAT_1], within=10)
-                assert len(server.query(CLUSTER)) == 1
+                assert eventually(lambda: masked(server) == [NAT_1])
+                assert eventually(lambda: len(server.query(CLUSTER)) == 1)
+
+
+def long_ago(journal: Journal) -> Journal:
+    """The same, of events that were recorded at other times."""
+    return replace(journal, totals=tuple(replace(total, since=0.0) for total in journal.totals))
 
 
 def test_prometheus_sees_the_first_event_of_a_series_as_an_increase(tmp_path: Path) -> None:
@@ -69,11 +74,13 @@ def test_prometheus_sees_the_first_event_of_a_series_as_an_increase(tmp_path: Pa
     with agent_process("--config", str(config)) as agent:
         host, port = agent.address
         with prometheus(tmp_path, [f"{host}:{port}"], {"nat": "nat-1"}) as server:
-            assert eventually(lambda: bool(server.query("natobs_build_info")), within=15)
-            recorded = time.time() - HELD_SECONDS + 4.0  # so that the test need not wait for all of it
-            JournalFile(state).change(lambda journal: journal.recorded(old, 0.0).recorded(new, recorded))
+            assert eventually(lambda: bool(server.query("natobs_build_info")))
+            JournalFile(state).change(lambda journal: journal.recorded(old, 0.0).recorded(new, time.time()))
+            held = 'natobs_scaling_events_total{reason="held_back"} == 0'
+            assert eventually(lambda: bool(server.query(held)))
+            JournalFile(state).change(long_ago)  # so that the test need not wait for all of the time
             shown = 'natobs_scaling_events_total{reason="held_back"} == 1'
-            assert eventually(lambda: bool(server.query(shown)), within=20)
+            assert eventually(lambda: bool(server.query(shown)))
             grown = "increase(natobs_scaling_events_total[1m]) > 0"
-            assert eventually(lambda: bool(server.query(grown)), within=10)
+            assert eventually(lambda: bool(server.query(grown)))
             assert [one["metric"]["reason"] for one in server.query(grown)] == ["held_back"]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from msgspec.structs import replace
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,16 +17,17 @@ from natobs.catalogue.types import AnySample
 from natobs.config import Otlp, parse
 from natobs.exposition.agent import Agent
 from natobs.exposition.encode import encode
+from natobs.exposition.otlp import pusher
 from natobs.exposition.otlp.push import OtlpPush, push_once
 from natobs.exposition.otlp.pusher import BATCH
 from natobs.exposition.prober import Prober
 from natobs.probe_config import ProbeFile
 from natobs.probes.model import Attempt, Clock, Outcome, Reason, Target
+from tests.loopback import PATIENCE, reserved_port
 from tests.otlp_receiver import (
     Labels,
     Receiver,
     attributes,
-    free_port,
     hang,
     metrics_of,
     receiving,
@@ -59,8 +61,14 @@ def probes(url: str, **otlp: object) -> ProbeFile:
 
 
 def quick(url: str, **otlp: object) -> Otlp:
-    given: dict[str, object] = {"interval_seconds": 0.1, "timeout_seconds": 2.0, "successes_per_span": 4}
+    given: dict[str, object] = {"interval_seconds": 0.1, "timeout_seconds": PATIENCE, "successes_per_span": 4}
     return Otlp(endpoint=url, **(given | otlp))  # type: ignore[arg-type]  # a test's own values
+
+
+@pytest.fixture
+def patient_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the last push arrive, however busy the machine is."""
+    monkeypatch.setattr(pusher, "_END_SECONDS", PATIENCE)
 
 
 @contextmanager
@@ -82,6 +90,12 @@ def scraped(text: str) -> dict[tuple[str, Labels], float]:
     return found
 
 
+def taken_at(request: ExportMetricsServiceRequest) -> int:
+    """When the round was taken, in nanoseconds since the epoch."""
+    gauge = next(one.gauge for one in metrics_of(request) if one.WhichOneof("data") == "gauge")
+    return int(gauge.data_points[0].time_unix_nano)
+
+
 def without(found: dict[tuple[str, Labels], float], *names: str) -> dict[tuple[str, Labels], float]:
     return {series: number for series, number in found.items() if not series[0].startswith(names)}
 
@@ -94,8 +108,8 @@ def test_what_a_prober_pushes_is_what_it_serves() -> None:
     with receiving() as receiver, probing(lambda: probes(receiver.url)) as (prober, url):
         until(lambda: counted(prober, "natobs_probe_attempts_total") > 8)
         prober.service.stop()  # nothing changes from here on
-        pushed = len(receiver.metrics)
-        until(lambda: len(receiver.metrics) > pushed + 1)
+        stopped = time.time_ns()
+        until(lambda: receiver.metrics and taken_at(receiver.metrics[-1]) > stopped)
         served = scraped(get(f"{url}/metrics"))
         found = without(series_of(receiver.metrics[-1]), "natobs_otlp_")
     assert found == without(served, "natobs_otlp_")
@@ -123,6 +137,7 @@ def test_what_an_agent_pushes_is_what_it_serves() -> None:
     assert not receiver.traces
 
 
+@pytest.mark.usefixtures("patient_end")
 def test_every_pushed_round_is_a_round_that_was_taken() -> None:
     taken: list[list[AnySample]] = []
     agent = Agent(nat_machine(), lambda: parse(LISTEN, "test"))
@@ -160,7 +175,8 @@ def test_who_reports_is_said() -> None:
 
 def test_counters_of_the_kernel_began_with_the_host_and_those_of_natobs_with_its_process() -> None:
     before = time.time()
-    booted = before - time.clock_gettime(time.CLOCK_BOOTTIME)
+    up = time.clock_gettime(time.CLOCK_BOOTTIME)
+    booted = before - up, time.time() - up
     configuration = parse(LISTEN, "test")
     with receiving() as receiver:
         agent = Agent(nat_machine(), lambda: replace(configuration, otlp=quick(receiver.url)))
@@ -173,7 +189,7 @@ def test_counters_of_the_kernel_began_with_the_host_and_those_of_natobs_with_its
         for row in (conntrack.DROP, conntrack.NEW_FLOW_DROPS, otlp_metric.PUSHES)
     }
     (host,) = began[conntrack.DROP]
-    assert host == pytest.approx(booted, abs=1)
+    assert booted[0] - 1 < host < booted[1] + 1
     (process,) = began[otlp_metric.PUSHES]
     assert before <= process <= time.time()
     assert began[conntrack.NEW_FLOW_DROPS] == {process}
@@ -191,6 +207,7 @@ def spans_by_host(receiver: Receiver, host: str) -> list[Span]:
     return [span for span in receiver.spans if attributes(span.attributes)["server.address"] == host]
 
 
+@pytest.mark.usefixtures("patient_end")
 def test_spans_are_all_failures_and_one_of_so_many_successes_and_carry_their_phases() -> None:
     with receiving() as receiver:
         with probing(lambda: probes(receiver.url)) as (prober, _url):
@@ -229,6 +246,7 @@ def test_spans_are_all_failures_and_one_of_so_many_successes_and_carry_their_pha
         assert said["server.address"] == "good.test"
 
 
+@pytest.mark.usefixtures("patient_end")
 def test_an_exemplar_leads_to_a_span_in_a_scrape_and_in_a_push() -> None:
     with receiving() as receiver:
         with probing(lambda: probes(receiver.url)) as (prober, url):
@@ -260,27 +278,31 @@ def pusher_threads() -> list[str]:
 @pytest.mark.parametrize("receiver", ["gone", "hangs"])
 def test_without_a_receiver_nothing_else_suffers(receiver: str) -> None:
     held = held_seconds()
-    with receiving(hang) as hanging:
-        url = hanging.url if receiver == "hangs" else f"http://127.0.0.1:{free_port()}"
-        with probing(lambda: probes(url, timeout_seconds=30.0, queue=2, successes_per_span=1)) as (prober, base):
+    with receiving(hang) as hanging, reserved_port() as nobody:
+        url = hanging.url if receiver == "hangs" else f"http://127.0.0.1:{nobody}"
+        with probing(lambda: probes(url, timeout_seconds=60.0, queue=2, successes_per_span=1)) as (prober, base):
             until(lambda: counted(prober, "natobs_probe_attempts_total") > 40)
+            dropped = {"signal": "metrics", "result": "dropped"}
+            until(lambda: value(get(f"{base}/metrics"), "natobs_otlp_pushes_total", **dropped))
             began = time.monotonic()
             text = get(f"{base}/metrics")
-            assert time.monotonic() - began < 5  # far from the 30 s that a push may take
+            assert time.monotonic() - began < 15  # far from the 60 s that a push may take
             # None, but for those that fell while the scheduler kept the threads of this process from the CPUs.
-            assert counted(prober, "natobs_probe_beats_skipped_total") <= max(0.0, held_seconds() - held) / BEAT_SECONDS
-            assert (value(text, "natobs_probe_schedule_lag_seconds") or 0) < 2
+            assert (
+                counted(prober, "natobs_probe_beats_skipped_total")
+                <= 4 * max(0.0, held_seconds() - held) / BEAT_SECONDS
+            )
+            assert (value(text, "natobs_probe_schedule_lag_seconds") or 0) < 15
             for signal in ("metrics", "traces"):
                 assert (value(text, "natobs_otlp_waiting", signal=signal) or 0) <= 2
                 assert value(text, "natobs_otlp_pushes_total", signal=signal, result="sent") == 0
-            assert value(text, "natobs_otlp_pushes_total", signal="metrics", result="dropped")
             assert len(pusher_threads()) <= 5  # clock, two senders, and what each has under way
             began = time.monotonic()
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
 
 
 def test_what_waits_is_bounded_whatever_fails() -> None:
-    push = OtlpPush("natobs-probe", ":9651", list, 0.0, quick(f"http://127.0.0.1:{free_port()}", queue=3))
+    push = OtlpPush("natobs-probe", ":9651", list, 0.0, quick("http://127.0.0.1:1", queue=3))
     assert push.tracing is not None
     attempt = Attempt(target(), 0, 1.0, 0.1, 0.0, Outcome(Reason.TIMEOUT))
     for _ in range(10 * BATCH):
@@ -291,18 +313,19 @@ def test_what_waits_is_bounded_whatever_fails() -> None:
 
 
 def test_pushes_resume_when_the_receiver_comes_back() -> None:
-    port = free_port()
-    with probing(lambda: probes(f"http://127.0.0.1:{port}", queue=3)) as (prober, base):
+    with reserved_port() as port, probing(lambda: probes(f"http://127.0.0.1:{port}", queue=3)) as (prober, base):
+
+        def attempts() -> float:
+            found = series_of(receiver.metrics[-1])
+            return sum(v for (name, _labels), v in found.items() if name == "natobs_probe_attempts_total")
 
         def result(name: str) -> float:
             return value(get(f"{base}/metrics"), "natobs_otlp_pushes_total", signal="metrics", result=name) or 0
 
         until(lambda: result("dropped") > 2)
-        attempts = counted(prober, "natobs_probe_attempts_total")
+        before = counted(prober, "natobs_probe_attempts_total")
         with receiving(port=port) as receiver:
-            until(lambda: len(receiver.metrics) > 3 and receiver.spans)
+            until(lambda: len(receiver.metrics) > 3 and receiver.spans and attempts() > before)
             assert result("sent") >= 3
         times = [metrics_of(request)[0].gauge.data_points[0].time_unix_nano for request in receiver.metrics]
         assert times == sorted(times)
-        found = series_of(receiver.metrics[-1])
-        assert sum(v for (name, _labels), v in found.items() if name == "natobs_probe_attempts_total") > attempts

@@ -15,18 +15,18 @@ from natobs.exposition.otlp.delivery import PushError, Round
 from natobs.exposition.otlp.exporters import Exporters
 from natobs.exposition.otlp.limited import Limited
 from natobs.probes.model import Attempt, Outcome, Trace
-from tests.loopback import Certificates
+from tests.loopback import PATIENCE, Certificates
 from tests.otlp_receiver import (
     Behaviour,
     attributes,
     drip,
     endless,
-    free_port,
     garbage,
     hang,
     metrics_of,
     receiving,
     status,
+    until,
 )
 from tests.scripted import target
 from tests.test_otlp_metrics import SIZE, starts
@@ -35,20 +35,21 @@ ROUND = Round(1_700_000_000.0, 0.0, (SIZE.sample(3, "a"),))
 SPANS = (Attempt(target(), 0, 1_700_000_000.0, 0.01, 0.0, Outcome(), trace=Trace(b"\x01" * 16, b"\x02" * 8)),)
 
 
-def push(url: str, limit: float = 2.0, **settings: object) -> str:
+def push(url: str, limit: float = PATIENCE, **settings: object) -> str:
     given = Otlp(endpoint=url, timeout_seconds=limit, **settings)  # type: ignore[arg-type]  # a test's own values
     return Limited(Exporters(given, {"service.name": "test"}, starts(0.0)).metrics, limit)(ROUND)
 
 
 def push_spans(url: str, batch: Sequence[Attempt] = SPANS) -> str:
-    return Limited(Exporters(Otlp(endpoint=url), {}, starts(0.0)).traces, 2.0)(batch)
+    return Limited(Exporters(Otlp(endpoint=url), {}, starts(0.0)).traces, PATIENCE)(batch)
 
 
-def refusal(behaviour: Behaviour, limit: float = 2.0) -> PushError:
+def refusal(behaviour: Behaviour, limit: float = PATIENCE) -> PushError:
     """The error of a push to a receiver that misbehaves; it was asked once."""
     with receiving(behaviour) as receiver:
         with pytest.raises(PushError) as caught:
             push(receiver.url, limit)
+        until(lambda: receiver.paths)  # a push that was left behind may still be about to ask
         assert len(receiver.paths) == 1
         return caught.value
 
@@ -78,11 +79,11 @@ def test_a_connection_is_used_again() -> None:
 @pytest.mark.parametrize("code", [429, 502, 503, 504])
 def test_statuses_that_may_pass_are_retried_by_nobody_but_the_sender(code: int) -> None:
     began = time.monotonic()
-    error = refusal(status(code, Retry_After="7"))
+    error = refusal(status(code, Retry_After="17"))
     assert error.retry
-    assert error.pause == 7
+    assert error.pause == 17
     assert f"it answered {code}" in str(error)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("code", [301, 307, 400, 401, 404, 413, 500, 501])
@@ -109,7 +110,7 @@ def test_what_is_no_http_may_pass() -> None:
 
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PushError, match="Connection refused") as caught:
-        push(f"http://127.0.0.1:{free_port()}")
+        push("http://127.0.0.1:1")
     assert caught.value.retry
 
     def unknown(*asked: object, **options: object) -> NoReturn:
@@ -126,14 +127,12 @@ def test_whoever_does_not_answer_in_time_has_failed(behaviour: Behaviour) -> Non
     began = time.monotonic()
     error = refusal(behaviour, limit=0.4)
     assert error.retry
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < PATIENCE
 
 
 def test_an_endless_answer_is_not_read_to_its_end() -> None:
     with receiving(endless) as receiver:
-        began = time.monotonic()
-        assert push(receiver.url, limit=5.0) == ""
-        assert time.monotonic() - began < 3
+        assert push(receiver.url) == ""
 
 
 def test_what_was_taken_only_in_part_is_told() -> None:

@@ -79,7 +79,7 @@ def test_a_single_push_keeps_to_its_time() -> None:
         began = time.monotonic()
         with pytest.raises(ExpositionError, match=r"metrics were not pushed to .*: no answer within"):
             push_once(quick(receiver.url, timeout_seconds=60.0), "natobs-probe", "", [DROPS.sample(1, "a")], limit=0.5)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
 
 
 def test_a_single_push_that_was_taken_in_part_is_told(caplog: pytest.LogCaptureFixture) -> None:

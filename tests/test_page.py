@@ -63,8 +63,13 @@ def test_names_from_the_machine_are_text_and_never_markup(now: float) -> None:
 
 
 def test_a_crowd_looks_once_a_second(now: float) -> None:
-    page = Page(Rounds(snapshot(1, now, [conntrack.ENTRIES.sample(77)])))
-    assert [">77<" in show(page) for _person in range(3)] == [True] * 3
+    rounds = Rounds(*(snapshot(number, now, [conntrack.ENTRIES.sample(number)]) for number in (77, 78)))
+    page = Page(rounds)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(time, "time", lambda: now + 0.9)
+        assert [">77<" in show(page) for _person in range(3)] == [True] * 3
+        patched.setattr(time, "time", lambda: now + 1.1)
+        assert ">78<" in show(page)
 
 
 def test_a_clock_that_was_set_back_does_not_freeze_the_page(now: float) -> None:

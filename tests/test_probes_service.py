@@ -2,9 +2,9 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -20,6 +20,7 @@ from natobs.probe_config import Compare, Expect, ProbeFile
 from natobs.probes.model import Clock, Outcome, Reason, Steps, Target, Wait
 from natobs.probes.service import ProbeService, targets_of
 from tests.loopback import PATIENCE
+from tests.otlp_receiver import until
 from tests.scripted import (
     Attempting,
     all_given_back,
@@ -84,17 +85,10 @@ def serving(
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
     with serving(lambda: FILE) as (_prober, url):
-        eventually(
+        until(
             lambda: value(get(f"{url}/metrics"), "natobs_probe_retries_total", probe="hole", kind="udp", target="") or 0
         )
         yield url
-
-
-def eventually(condition: Callable[[], object], within: float = PATIENCE) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def get(url: str, **headers: str) -> str:
@@ -160,7 +154,7 @@ def test_promtool_has_nothing_to_say(base: str) -> None:
 
 def test_the_page_says_what_the_nat_adds_and_which_targets_are_the_nat_itself(base: str) -> None:
     labels = {"probe": "paired", "kind": "udp", "target": ""}
-    eventually(lambda: (value(get(f"{base}/metrics"), "natobs_probe_added_rtt_pairs", **labels) or 0) > 6)
+    until(lambda: (value(get(f"{base}/metrics"), "natobs_probe_added_rtt_pairs", **labels) or 0) > 6)
     text = get(f"{base}/")
     assert "gateway icmp · access, the NAT itself" in text
     _before, _heading, section = text.partition("<h2>Time that the NAT adds</h2>")
@@ -182,10 +176,10 @@ def test_the_page_says_when_pairs_are_few_too_far_apart_or_incomplete() -> None:
     page = ("<h2>Time that the NAT adds</h2>", "</section>")
     file = probe_file(settings(targets=("a.test",), compare=Compare(mark=1), **QUICK))
     with serving(lambda: file, slow) as (_prober, url):
-        eventually(lambda: "too few for an interval" in get(f"{url}/"))
-        eventually(lambda: '90 ms, <span class="unknown">above the limit of 20 ms</span>' in get(f"{url}/"))
+        until(lambda: "too few for an interval" in get(f"{url}/"))
+        until(lambda: '90 ms, <span class="unknown">above the limit of 20 ms</span>' in get(f"{url}/"))
     with serving(lambda: file, one_side) as (_prober, url):
-        eventually(lambda: "latest pair: without the NAT: Connection refused" in get(f"{url}/"))
+        until(lambda: "latest pair: without the NAT: Connection refused" in get(f"{url}/"))
         assert "no pair in the last 10 min" in get(f"{url}/").partition(page[0])[2].partition(page[1])[0]
 
 
@@ -212,9 +206,8 @@ def test_health_and_readiness(base: str) -> None:
 
 def test_not_ready_when_the_thread_has_died(caplog: pytest.LogCaptureFixture) -> None:
     with serving(lambda: FILE) as (prober, url):
-        crew = prober.service._crew
-        crew.engine._report = None  # type: ignore[assignment]  # the fault
-        eventually(lambda: not prober.service.running)
+        prober.service._crew.engine._report = None  # type: ignore[assignment]  # the fault
+        until(lambda: not prober.service.running)
         assert refusal(f"{url}/readyz")[0] == 503
         assert value(get(f"{url}/metrics"), "natobs_probe_engine_up") == 0
         assert "NOT PROBING" in get(f"{url}/")
@@ -281,39 +274,34 @@ def test_any_target_where_the_file_says_so_and_urls_too() -> None:
 
 def test_no_more_attempts_at_once_than_there_are_places() -> None:
     file = probe_file(settings(targets=("held.test",), timeout_seconds=60, interval_seconds=60))
-    answers: list[int] = []
     enough = os.eventfd(0, os.EFD_NONBLOCK)
 
     def held(number: int) -> Steps:
         yield Wait(enough)
         return Outcome()
 
-    def ask() -> None:
+    def ask() -> int:
         try:
             get(f"{url}/probe?target=held.test&module=test")
-            answers.append(200)
         except HTTPError as error:
-            answers.append(error.code)
             error.close()
+            return error.code
+        return 200
 
-    with serving(lambda: file, lambda _target: held) as (_prober, url):
-        threads = [threading.Thread(target=ask) for _turn in range(10)]
-        for thread in threads:
-            thread.start()
+    with serving(lambda: file, lambda _target: held) as (_prober, url), ThreadPoolExecutor(10) as pool:
+        asked = [pool.submit(ask) for _turn in range(10)]
         assert "natobs_probe" in get(f"{url}/metrics")  # meanwhile
-        eventually(lambda: answers == [503] * 2)
+        until(lambda: [one.result() for one in asked if one.done()] == [503] * 2)
         os.eventfd_write(enough, 1)
-        for thread in threads:
-            thread.join()
+        assert sorted(one.result() for one in asked) == [200] * 8 + [503] * 2
     os.close(enough)
-    assert sorted(answers) == [200] * 8 + [503] * 2
 
 
 def test_a_reload_keeps_counters_of_targets_that_stay_and_a_wrong_one_changes_nothing() -> None:
     file = FILE
     with serving(lambda: file) as (prober, url):
         labels = {"probe": "egress", "kind": "stun", "target": "rich.test:862"}
-        eventually(lambda: (value(get(f"{url}/metrics"), "natobs_probe_attempts_total", **labels) or 0) >= 3)
+        until(lambda: (value(get(f"{url}/metrics"), "natobs_probe_attempts_total", **labels) or 0) >= 3)
         file = probe_file(FILE.probe[1], listen=("127.0.0.1:1",))
         prober.reload()
         text = get(f"{url}/metrics")
@@ -324,7 +312,7 @@ def test_a_reload_keeps_counters_of_targets_that_stay_and_a_wrong_one_changes_no
             prober.reload()
         assert [target.host for target in prober.service.targets] == ["rich.test"]
         before = value(text, "natobs_probe_attempts_total", **labels) or 0
-        eventually(lambda: (value(get(f"{url}/metrics"), "natobs_probe_attempts_total", **labels) or 0) > before)
+        until(lambda: (value(get(f"{url}/metrics"), "natobs_probe_attempts_total", **labels) or 0) > before)
 
 
 def test_start_and_stop_leave_nothing_behind() -> None:

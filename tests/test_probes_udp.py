@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from natobs.probes.udp import UdpKind
 from natobs.wire import stamp, timestamps
 from tests.loopback import PATIENCE, eventually, reserved_port
 from tests.probing import environment, probe, target, udp_server
-from tests.scripted import settings
+from tests.scripted import descriptors, settings
 
 SO_MARK = 36
 
@@ -330,17 +329,14 @@ def test_a_reflector_that_cuts_the_padding_off_is_understood() -> None:
 
 
 def test_descriptors_are_given_back() -> None:
-    def count() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     with udp_server(reflect) as port, environment() as (given, _noted):
         once(port)
-        before = count()
+        before = descriptors()
         for _ in range(3):
             prober = UdpKind().open(target("127.0.0.1", port), given)
             assert all(probe(prober).success for _ in range(5))
             prober.close()
-        assert count() == before
+        assert descriptors() == before
 
 
 def test_a_step_is_told_from_a_reading_that_was_interrupted() -> None:
