@@ -39,4 +39,4 @@ def test_a_server_ends_with_the_test_that_is_killed(tmp_path: Path) -> None:
         assert test.stdout.readline() == b"up\n"
         assert running(str(tmp_path))
         test.send_signal(signal.SIGKILL)
-    assert eventually(lambda: not running(str(tmp_path)), within=10)
+    assert eventually(lambda: not running(str(tmp_path)))

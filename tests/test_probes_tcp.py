@@ -83,7 +83,7 @@ def test_silence_is_a_timeout_that_says_where() -> None:
     assert got.reason is Reason.TIMEOUT
     assert f"connecting to 127.0.0.1 port {port}" in got.detail
     assert list(got.phases) == ["resolve", "connect"]
-    assert sum(got.phases.values()) >= 0.2  # the limit is of both
+    assert sum(got.phases.values()) > 0.1  # the limit is of both
 
 
 def test_the_syns_sent_again_are_counted_when_the_time_is_up() -> None:

@@ -181,12 +181,12 @@ def silent(connection: socket.socket) -> None:
 )
 def test_a_hostile_server_is_never_a_success(certificates: Faulty, talk: Talk, reasons: set[Reason]) -> None:
     with server(talk) as port:
-        got = outcome(port, certificates, seconds=0.4 if Reason.TIMEOUT in reasons else PATIENCE)
+        got = outcome(port, certificates, seconds=0.8 if Reason.TIMEOUT in reasons else PATIENCE)
     assert got.reason in reasons, got
     assert list(got.phases) == ["resolve", "connect", "tls"]
     if got.reason is Reason.TIMEOUT:
         assert "TLS handshake" in got.detail
-        assert sum(got.phases.values()) >= 0.4
+        assert got.phases["tls"] > 0.3
 
 
 @pytest.mark.parametrize("cut", [1, 3, 5, 60, 120, 500])

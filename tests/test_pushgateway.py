@@ -21,7 +21,7 @@ from natobs.catalogue.metrics import probes as metric
 from natobs.catalogue.types import AnySample, HistogramValue
 from natobs.errors import ConfigError, ExpositionError
 from natobs.exposition.pushgateway import check, path_of, push
-from tests.loopback import eventually
+from tests.loopback import PATIENCE, eventually, reserved_port
 from tests.web_answers import Answering, Web, answer, web
 
 LABELS = ("web", "http", "x.test:443")
@@ -84,7 +84,7 @@ def test_a_label_of_the_samples_cannot_be_grouped_by() -> None:
 
 
 def pushed(served: Web, **options: object) -> None:
-    given: dict[str, object] = {"job": "n", "grouping": {"subnet": "10.0.0.0/24"}, "limit": 1.0}
+    given: dict[str, object] = {"job": "n", "grouping": {"subnet": "10.0.0.0/24"}, "limit": PATIENCE}
     push(served.url("/", "u:p@127.0.0.1"), SAMPLES, **(given | options))  # type: ignore[arg-type]  # a test's own values
 
 
@@ -129,7 +129,7 @@ def test_a_push_that_was_not_accepted(how: Answering, problem: str) -> None:
     with web() as served:
         served.paths["/metrics/job/n"] = how
         with pytest.raises(ExpositionError) as caught:
-            pushed(served, grouping={}, limit=0.3)
+            pushed(served, grouping={}, limit=0.3 if how is silent else PATIENCE)
     said = str(caught.value)
     assert said.startswith(f"nothing was pushed to http://127.0.0.1:{served.port}/: ")
     assert problem[:20] in said
@@ -142,21 +142,21 @@ def pushgateway() -> Iterator[str]:
     """Debian's."""
     program = shutil.which("prometheus-pushgateway")
     assert program, "prometheus-pushgateway is missing; `make programs` fetches it"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    # Debian's keeps what it has in a file of the machine unless it is told not to.
-    command = [program, f"--web.listen-address={address}", "--persistence.file="]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        assert eventually(lambda: healthy(address), within=10)
-        yield f"http://{address}"
-    finally:
-        process.kill()
-        process.wait()
+    with reserved_port() as port:
+        address = f"127.0.0.1:{port}"
+        # Debian's keeps what it has in a file of the machine unless it is told not to.
+        command = [program, f"--web.listen-address={address}", "--persistence.file="]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            assert eventually(lambda: healthy(address))
+            yield f"http://{address}"
+        finally:
+            process.kill()
+            process.wait()
 
 
 def healthy(address: str) -> bool:
-    connection = HTTPConnection(address, timeout=1)
+    connection = HTTPConnection(address, timeout=PATIENCE)
     try:
         connection.request("GET", "/-/ready")
         return connection.getresponse().status == 200
@@ -168,7 +168,7 @@ def healthy(address: str) -> bool:
 
 def exposed(url: str) -> dict[tuple[str, str], float]:
     """Metric and subnet to value, of what the Pushgateway exposes of us."""
-    with urlopen(f"{url}/metrics", timeout=5) as response:  # noqa: S310 - always http on loopback
+    with urlopen(f"{url}/metrics", timeout=PATIENCE) as response:  # noqa: S310 - always http on loopback
         text = response.read().decode()
     return {
         (sample.name, sample.labels.get("subnet", "")): sample.value
@@ -181,16 +181,16 @@ def exposed(url: str) -> dict[tuple[str, str], float]:
 def test_the_real_one_keeps_the_latest_push_of_each_group() -> None:
     with pushgateway() as url:
         first, second = {"subnet": "10.0.1.0/24"}, {"subnet": ""}
-        push(url, SAMPLES, job="natobs", grouping=first, limit=5)
-        push(url + "/", SAMPLES[:1], job="natobs", grouping=second, limit=5)
+        push(url, SAMPLES, job="natobs", grouping=first, limit=PATIENCE)
+        push(url + "/", SAMPLES[:1], job="natobs", grouping=second, limit=PATIENCE)
         assert exposed(url) == {
             ("natobs_probe_attempts_total", "10.0.1.0/24"): 3,
             ("natobs_probe_failures_total", "10.0.1.0/24"): 1,
             ("natobs_probe_attempts_total", ""): 3,
         }
-        push(url, SAMPLES[:1], job="natobs", grouping=first, limit=5)  # the group is replaced as a whole
+        push(url, SAMPLES[:1], job="natobs", grouping=first, limit=PATIENCE)  # the group is replaced as a whole
         assert ("natobs_probe_failures_total", "10.0.1.0/24") not in exposed(url)
         broken: list[AnySample] = [metric.ATTEMPTS.sample(1, *LABELS), metric.ATTEMPTS.sample(1, "web", "http", "\0")]
-        push(url, broken, job="natobs", grouping=first, limit=5)
+        push(url, broken, job="natobs", grouping=first, limit=PATIENCE)
         time.sleep(0.1)
         assert exposed(url)["natobs_probe_attempts_total", "10.0.1.0/24"] == 1

@@ -16,6 +16,7 @@ from natobs.probes.reflector.listen import open_all
 from natobs.probes.reflector.stamp import SESSION_SECONDS, StampResponder
 from natobs.probes.reflector.stun import ANY_FACTOR, StunResponder
 from natobs.probes.reflector.tally import UDP_DROPS, Drop, Tally
+from natobs.probes.stamped import hold_stamping
 from natobs.wire import stamp, stun
 from natobs.wire.token import Tokens
 
@@ -79,8 +80,7 @@ def test_stamp_answers_with_kernel_time_of_arrival_and_ttl(host: str, size: int)
 
 def test_the_time_of_arrival_is_not_the_time_of_reading() -> None:
     with bench(StampResponder()) as service:
-        service.ask(request())
-        time.sleep(0.05)  # the kernel switches its stamps on behind the system call that asks for them
+        hold_stamping()  # the kernel switches its stamps on behind the system call that asks for them
         service.client.sendto(request(), service.where)
         time.sleep(0.1)
         (answer,) = service.ask()

@@ -44,7 +44,7 @@ class Reloads:
 
     def __call__(self) -> None:
         self.count += 1
-        assert self.free.wait(10)
+        assert self.free.wait(60)
         if self.error is not None:
             raise self.error
 

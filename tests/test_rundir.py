@@ -43,7 +43,7 @@ def test_a_second_command_waits_for_the_first() -> None:
         thread.start()
         thread.join(0.3)
         order.append("first")
-    thread.join(5)
+    thread.join(20)
     assert order == ["first", "second"]
 
 
@@ -65,7 +65,7 @@ def test_a_process_ends_once_and_its_id_is_never_taken_for_another() -> None:
             assert not wrong.alive()
             assert wrong.end(signal.SIGKILL, 0)
         assert process.alive()
-        assert process.end(signal.SIGTERM, 5)
+        assert process.end(signal.SIGTERM, 20)
         assert not process.alive()
     assert process.end(signal.SIGTERM, 0)
 
@@ -78,5 +78,5 @@ def test_one_that_ignores_a_signal_is_told_apart() -> None:
         process = rundir.Process.of(child.pid)
         assert process is not None
         assert not process.end(signal.SIGTERM, 0.2)
-        assert process.end(signal.SIGKILL, 5)
+        assert process.end(signal.SIGKILL, 20)
     assert rundir.start_ticks(os.getpid()) is not None

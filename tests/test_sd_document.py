@@ -136,10 +136,10 @@ def test_bombs_cost_no_more_than_their_size() -> None:
     tracemalloc.start()
     try:
         for bomb in ("\n".join(laughs), "\n".join(merges), "? " * 200_000, "- " * 200_000, "{a: " * 200_000):
-            start = time.perf_counter()
+            start = time.thread_time()
             with pytest.raises(ConfigError):
                 parse(bomb.encode(), "yaml", "x", MOST)
-            assert time.perf_counter() - start < 2
+            assert time.thread_time() - start < 2
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()

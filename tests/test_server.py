@@ -13,7 +13,7 @@ from natobs.exposition.listen import parse_listen
 from natobs.exposition.messages import Request, Response
 from natobs.exposition.routes import Routes
 from natobs.exposition.server import Server
-from tests.loopback import ANY_PORT, fetch, raw, read_all, read_answer, serving
+from tests.loopback import ANY_PORT, PATIENCE, fetch, raw, read_all, read_answer, reserved_port, serving
 
 BODY = b"".join(b'natobs_network_receive_bytes_total{device="eth%d"} %d\n' % (i, i * 7919) for i in range(800))
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -100,8 +100,10 @@ def test_the_deadline_is_the_scrapers_less_a_margin_and_at_most_ours(given: str 
         return Response(200, b"", "text/plain")
 
     with serving(handler) as server:
+        began = time.monotonic()
         fetch(server.addresses[0], headers={"X-Prometheus-Scrape-Timeout-Seconds": given} if given else {})
-    assert expected - 0.3 < seen[0] <= expected
+        took = time.monotonic() - began
+    assert expected - took < seen[0] <= expected
 
 
 def test_unknown_paths_get_a_page_with_links() -> None:
@@ -180,7 +182,7 @@ def test_a_handler_past_its_deadline_is_answered_for_with_503() -> None:
     release = threading.Event()
 
     def handler(_: Request) -> Response:
-        release.wait(5)
+        release.wait(60)
         return Response(200, b"late", "text/plain")
 
     with serving(handler, Limits(scrape=0.1, grace=0.05)) as server:
@@ -189,7 +191,7 @@ def test_a_handler_past_its_deadline_is_answered_for_with_503() -> None:
         took = time.monotonic() - started
         release.set()
     assert answer.status == 503
-    assert took < 1.0
+    assert took < PATIENCE
 
 
 def test_the_same_body_is_compressed_once_for_many_scrapers() -> None:
@@ -217,16 +219,14 @@ def test_several_addresses_and_the_wildcard_is_both_families() -> None:
 
 
 def test_an_address_in_use_is_named_and_the_others_are_let_go() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as probe:
-        free = probe.getsockname()[1]
-        probe.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken, reserved_port() as free:
         server = Server(
             [parse_listen(f"127.0.0.1:{free}"), parse_listen(f"127.0.0.1:{taken.getsockname()[1]}")], metrics
         )
         with pytest.raises(ExpositionError, match=rf"127.0.0.1:{taken.getsockname()[1]}: Address already in use"):
             server.start()
         server.stop()
-    socket.create_server(("127.0.0.1", free)).close()
+        socket.create_server(("127.0.0.1", free)).close()
 
 
 def test_a_foreign_address_is_named() -> None:
@@ -240,7 +240,7 @@ def test_stop_lets_the_request_under_way_finish_and_closes_the_idle_ones() -> No
     def handler(request: Request) -> Response:
         if request.path == "/slow":
             entered.set()
-            release.wait(5)
+            release.wait(PATIENCE)
         return Response(200, BODY, TEXT)
 
     server = Server([ANY_PORT], handler)
@@ -250,14 +250,14 @@ def test_stop_lets_the_request_under_way_finish_and_closes_the_idle_ones() -> No
     idle.request("GET", "/")
     read_answer(idle)
     slow.request("GET", "/slow")
-    entered.wait(5)
+    assert entered.wait(PATIENCE)
     stopper = threading.Thread(target=server.stop)
     stopper.start()
     assert idle.sock.recv(1) == b""
     assert stopper.is_alive()
     release.set()
     assert read_answer(slow).body == BODY
-    stopper.join(5)
+    stopper.join(PATIENCE)
     assert not stopper.is_alive()
     assert server.connections == 0
     with pytest.raises(ConnectionRefusedError):
