@@ -51,6 +51,20 @@ def test_retries_that_the_next_beat_overtakes_are_left_out() -> None:
         engine.close()
 
 
+def test_beats_that_come_faster_than_attempts_end_are_left_out() -> None:
+    done: list[Attempt] = []
+    plan = Plan([0.02], 1000, time.monotonic())
+    engine = Engine([target(timeout_seconds=0.1, retries=0)], [Scripted(black_hole)], plan, done.append)
+    try:
+        while len(done) < 5:
+            engine.turn(0.01)
+            assert sum(len(queued) for queued in engine._busy.values()) <= 1
+        assert plan.skipped >= 5
+        assert sorted(attempt.lag for attempt in done)[2] < 0.2  # it has waited for one, not for all before it
+    finally:
+        engine.close()
+
+
 def test_an_answer_that_comes_while_others_are_read_has_not_missed_its_time_limit() -> None:
     ready = os.eventfd(0, os.EFD_NONBLOCK)
 

@@ -161,7 +161,10 @@ class Engine:
         until = self._next_beat(now)
         self._loop.turn(until if limit is None else min(until, now + limit))
         for due in self._plan.due(time.monotonic()):
-            self._begin(due)
+            if not due.number and self._busy.get(due.target):  # one waits already: more would never be caught up with
+                self._plan.skipped += 1
+            else:
+                self._begin(due)
 
     def _end(self) -> None:
         self._stopping = True
