@@ -92,7 +92,7 @@ def test_a_reader_never_sees_a_half_file_while_writers_are_killed(tmp_path: Path
         with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)]) as writer:
             path.unlink(missing_ok=True)
             assert eventually(path.exists)
-            seen = set()
+            seen: set[bytes] = set()
             while len(seen) <= i or reads < 8 * (i + 1):
                 assert writer.poll() is None
                 text = path.read_bytes()
