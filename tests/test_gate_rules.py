@@ -41,10 +41,10 @@ def test_a_table_that_fills_up_closes_the_gate(tmp_path: Path) -> None:
                 found = gate("--cluster", "a")
                 return found.exit_code == 0 and f"{SLO}  a        nat-1" in found.stdout
 
-            assert eventually(free, within=40), gate().output
+            assert eventually(free, within=120), gate().output
             assert gate("--cluster", "b").exit_code == 1  # nothing is known of it
             entries = 90.0
-            assert eventually(lambda: "BURNING: hold" in gate().stdout, within=40), gate().output
+            assert eventually(lambda: "BURNING: hold" in gate().stdout, within=120), gate().output
             assert gate("--cluster", "a").exit_code == 1
             # The other SLOs have a budget and no source.
             everything = CliRunner().invoke(natobs, ["gate", "--prometheus", server.url]).stdout

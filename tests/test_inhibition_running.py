@@ -87,11 +87,11 @@ def ask(text: str, alerts: list[Labels], folder: Path) -> Seen:
     # Its inhibitor takes alerts one by one: those from before it listens in any order, later ones as they come.
     # Once the last of them is silenced all have been taken; what was asked before may miss some.
     with server("prometheus-alertmanager", *quiet, log=folder / "log") as url:
-        manager = Alertmanager(f"{url}/")
+        manager = Alertmanager(f"{url}/", patience=60)  # it compares thousands with thousands for each answer
         for place, posted in (("first", []), ("last", alerts)):
             flag, cause = (_flag(name, place) for name in ("NatLinkDown", "NatMaintenance"))
             manager.post([dict(one) for one in (*posted, flag, cause)])
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while flag not in _seen(manager.alerts()):
                 assert time.monotonic() < deadline
         seen = _seen(manager.alerts())
