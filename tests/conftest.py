@@ -8,9 +8,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # An example that takes long was kept from the CPU by somebody else: time is no property of what is tested.
-settings.register_profile(
-    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
+# Examples follow from the test, so that what fails is what was changed; --hypothesis-profile=roaming draws others.
+for _name, _same in (("patient", True), ("roaming", False)):
+    settings.register_profile(
+        _name,
+        settings(),
+        derandomize=_same,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
+    )
 settings.load_profile("patient")
 
 Figure = Callable[[object], None]
