@@ -15,7 +15,7 @@ from natobs.wire import stamp, stun
 
 STAMP, STUN, ECHO = 8862, 3478, 8007
 FLOOD = 100_000
-QUIET_SECONDS = 0.5
+QUIET_SECONDS = 2.0
 
 
 def udp(address: str, port: int) -> socket.socket:

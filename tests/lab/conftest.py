@@ -32,7 +32,7 @@ def nothing_left_behind(namespaces: None) -> Iterator[None]:
     mine = f"{os.getpid()}:"
     yield
     assert [found for found in sweep.holders() if found.owner.startswith(mine)] == []
-    assert sweep.orphans() == []
+    assert sweep.orphans(settle=20.0) == []
     assert sweep.strays() == []
 
 

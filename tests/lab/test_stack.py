@@ -50,7 +50,7 @@ from natobs.lab.stack.stack import running
 with running(cluster("owned", topology.one_armed, timing=Timing(15))) as stack:
     stack.await_scrapes()
     print("stands", stack.urls, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -235,7 +235,7 @@ def test_a_stack_that_cannot_start_leaves_nothing(person: people.Person) -> None
     taken = person.popen(
         "-c",
         "import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
-        "print('port', s.getsockname()[1], 'taken', flush=True); time.sleep(60)",
+        "print('port', s.getsockname()[1], 'taken', flush=True); time.sleep(600)",
     )
     port = read_until(taken, "taken").split()[1]
     up = person.run("-m", "natobs", "lab", "up", "--stack", "--prometheus-port", port, timeout=90)
