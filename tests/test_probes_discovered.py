@@ -200,8 +200,9 @@ def test_ten_thousand_targets_and_one_that_changes(tmp_path: Path) -> None:
         # as planned, however late they began; with beats that began anew they would lie anywhere between 0 and 10 s
         assert gaps[len(gaps) // 100] > 4.99
         assert gaps[-len(gaps) // 100] < 5.01
-        assert values(service)[metric.SCHEDULE_LAG.name] < 0.5 + held_seconds() - held
-        assert values(service)[metric.BEATS_SKIPPED.name] == 0
+        found, kept = values(service), held_seconds() - held
+        assert found[metric.SCHEDULE_LAG.name] < 0.5 + kept
+        assert found[metric.BEATS_SKIPPED.name] == 0 or kept > 4.5  # a beat is skipped when it is 5 s late
     finally:
         service.stop()
     assert len(set(ended) - {names[0]}) > 5  # at the end, not before
