@@ -46,7 +46,6 @@ def test_retries_that_the_next_beat_overtakes_are_left_out() -> None:
         assert len(firsts) + plan.skipped >= 7
         assert len(done) <= 16
         assert sorted(first.lag for first in firsts)[len(firsts) // 2] < 0.5
-        assert sum(len(queued) for queued in engine._busy.values()) <= 1
     finally:
         engine.close()
 
@@ -58,7 +57,6 @@ def test_beats_that_come_faster_than_attempts_end_are_left_out() -> None:
     try:
         while len(done) < 5:
             engine.turn(0.01)
-            assert sum(len(queued) for queued in engine._busy.values()) <= 1
         assert plan.skipped >= 5
         assert sorted(attempt.lag for attempt in done)[2] < 0.2  # it has waited for one, not for all before it
     finally:

@@ -101,8 +101,8 @@ class Engine:
         self._with_companion: set[int] = set()
         """Indexes of targets whose companion is under way, or to come at once."""
         self._plan.paired.update(index for index, prober in self._probers.items() if isinstance(prober, Paired))
-        self._busy: dict[int, list[Due]] = {}
-        """Indexes of targets that are attempted, or whose companion goes before, with the beats that wait for that."""
+        self._busy: dict[int, Due | None] = {}
+        """Indexes of targets that are attempted, or whose companion goes before, with the beat that waits for that."""
         self._loop: Loop[_Running] = Loop(self._step, self._expire)
         self._stopping = False
 
@@ -161,10 +161,7 @@ class Engine:
         until = self._next_beat(now)
         self._loop.turn(until if limit is None else min(until, now + limit))
         for due in self._plan.due(time.monotonic()):
-            if not due.number and self._busy.get(due.target):  # one waits already: more would never be caught up with
-                self._plan.skipped += 1
-            else:
-                self._begin(due)
+            self._begin(due)
 
     def _end(self) -> None:
         self._stopping = True
@@ -196,14 +193,18 @@ class Engine:
         return beat if beat == float("inf") else (beat // TICK_SECONDS + 1) * TICK_SECONDS
 
     def _begin(self, due: Due, *, waited: bool = False) -> None:
-        queued = self._busy.get(due.target)
-        if queued is not None:
-            # A first attempt begins when the one under way has ended, which its time limit bounds. A retry that the
-            # next beat has overtaken is left out: where retries take longer than a beat they would pile up for ever.
-            if not due.number:
-                queued.append(due)
+        if due.target in self._busy:
+            # A first attempt begins when the one under way has ended, which its time limit bounds. A second one that
+            # waits is skipped, and a retry that the next beat has overtaken is left out: where attempts take longer
+            # than a beat they would pile up for ever.
+            if due.number:
+                return
+            if self._busy[due.target] is None:
+                self._busy[due.target] = due
+            else:
+                self._plan.skipped += 1
             return
-        self._busy[due.target] = []
+        self._busy[due.target] = None
         lag = max(0.0, time.monotonic() - due.time)
         # Where every pair took longer than a beat, the beats that wait would pile up for ever.
         late = waited and lag > self._targets[due.target].settings.interval_seconds * _LATE_SHARE
@@ -254,12 +255,12 @@ class Engine:
         _abandon(running)
         now = time.monotonic()
         task, target = running.task, running.target
-        queued: list[Due] = []
+        waiting = None
         if task.companion:
             self._with_companion.discard(task.index)
         else:
-            queued = self._busy.pop(task.index)
-            if not outcome.success and task.number < target.settings.retries and not queued:
+            waiting = self._busy.pop(task.index)
+            if not outcome.success and task.number < target.settings.retries and waiting is None:
                 self._plan.again(task.index, task.number + 1, now + target.settings.retry_delay_seconds)
         seconds = now - running.start
         self._report(
@@ -269,8 +270,8 @@ class Engine:
         )
         if task.then is not None:
             self._start(task.then)
-        for due in queued:
-            self._begin(due, waited=True)
+        if waiting is not None:
+            self._begin(waiting, waited=True)
 
 
 def _abandon(running: _Running) -> None:

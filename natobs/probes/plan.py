@@ -48,7 +48,7 @@ class Plan:
         rate: attempts a second over all targets, retries included.
         start: now; the first beats fall into the first interval after it.
         chance: where phases come from, and the order within a pair.
-        skipped: beats that were skipped after suspensions.
+        skipped: beats that were skipped after suspensions, and by who makes the attempts.
         paired: indexes of targets whose first attempts are two: each takes the rate of two.
 
     Raises:

@@ -267,7 +267,8 @@ SCHEDULE_LAG = Metric(
 BEATS_SKIPPED = Metric(
     "natobs_probe_beats_skipped_total",
     Kind.COUNTER,
-    "First attempts that were not made because a whole interval had passed since they were due, as after a suspension",
+    "First attempts that were not made: a whole interval had passed since they were due, as after a suspension, or "
+    "another one of the same target waited already for an attempt to end",
     "the plan",
     start=Start.PROCESS,
 )
