@@ -193,4 +193,4 @@ def test_descriptors_are_given_back() -> None:
         for _ in range(3):
             assert ask((HERE, port), HERE, 862).success
             assert ask((HERE, port), "name.invalid", 862).reason is Reason.DNS
-        assert descriptors() == before
+        assert descriptors() <= before

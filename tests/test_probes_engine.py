@@ -233,7 +233,7 @@ def test_stop_ends_at_once_and_closes_everything_while_attempts_are_under_way() 
         assert not thread.is_alive()  # long before the time of any attempt was up
     assert [prober.closed for prober in probers] == [1] * 400
     assert done == []
-    assert descriptors() == before
+    assert descriptors() <= before
     engine.stop()  # again, when all is closed: nothing happens
 
 
@@ -258,7 +258,7 @@ def test_one_that_fails_while_it_is_closed_keeps_nothing_else_open() -> None:
     engine.begin(1)
     engine.close()
     assert [prober.closed for prober in probers] == [1, 1]
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @pytest.mark.parametrize("order", ["stop first", "run first"])

@@ -26,7 +26,7 @@ def test_one_that_goes_is_abandoned_and_closed_and_the_attempt_under_way_beside_
     assert [prober.closed for prober in made.probers] == [1, 0]
     made.engine.close()
     assert [prober.closed for prober in made.probers] == [1, 1]
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_new_one_gets_its_beats_and_a_renewed_one_its_new_definition() -> None:

@@ -46,9 +46,10 @@ def test_ten_thousand_targets_a_tenth_of_them_black_holes() -> None:
     assert sorted(lags)[int(len(lags) * 0.99)] < late
     assert set(reasons) == {None, Reason.TIMEOUT}
     assert reasons[Reason.TIMEOUT] >= count / 10  # retries too
-    # 200 first attempts and as many of either retry a second, each for half a second; twice as many where held up.
-    assert most_open < 800
-    assert open_at_the_end < 800
+    # 200 first attempts and as many of either retry a second, each for half a second; what was held up comes at once.
+    most = 800 + 600 * held
+    assert most_open < most
+    assert open_at_the_end < most
     assert most_deadlines < 5000
 
 

@@ -79,7 +79,7 @@ def pairs(
         yield made
     finally:
         made.engine.close()
-    assert descriptors() == before - 2
+    assert descriptors() <= before - 2
     assert [side.closed for side in made.sides] == [1, 1]
 
 

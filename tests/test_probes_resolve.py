@@ -129,12 +129,12 @@ def test_attempts_whose_time_is_up_leave_nothing_behind_while_the_library_hangs(
         steps = resolver.resolve("hanging.test", 80, "any")
         next(steps)
         steps.close()
-    assert descriptors() == before
+    assert descriptors() <= before
     assert len(resolver._running) == 1
     library.go.set()
     assert drive(resolver, "hanging.test")[0] == FOUND
     assert len(library.asked) == 1
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_names_that_hang_do_not_pile_up_threads(resolver: Resolver, library: Library) -> None:

@@ -164,7 +164,7 @@ def test_what_is_kept_for_later_is_bounded() -> None:
         before = descriptors()
         for number in range(MOST_KEPT):
             assert running.ask("udp", port, milliseconds=300 + number).status is Status.MEASURED
-        assert descriptors() == before
+        assert descriptors() <= before
 
 
 def test_garbage_is_ignored_and_changes_nothing() -> None:

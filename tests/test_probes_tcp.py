@@ -216,7 +216,7 @@ def test_an_abandoned_attempt_closes_its_socket() -> None:
         steps = TcpKind().open(probing.target("127.0.0.1", port, kind="tcp"), around).attempt(0)
         next(steps)
         steps.close()
-        assert descriptors() == before
+        assert descriptors() <= before
 
 
 def test_a_target_without_a_port_is_refused() -> None:

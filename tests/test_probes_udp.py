@@ -336,7 +336,7 @@ def test_descriptors_are_given_back() -> None:
             prober = UdpKind().open(target("127.0.0.1", port), given)
             assert all(probe(prober).success for _ in range(5))
             prober.close()
-        assert descriptors() == before
+        assert descriptors() <= before
 
 
 def test_a_step_is_told_from_a_reading_that_was_interrupted() -> None:
