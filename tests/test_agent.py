@@ -205,7 +205,7 @@ def test_a_key_that_takes_a_restart_says_so(key: str, caplog: pytest.LogCaptureF
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "natobs", *arguments], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", "natobs", *arguments], capture_output=True, text=True, timeout=60, check=False
     )
 
 

@@ -28,7 +28,7 @@ def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedPr
         env=environment,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=60,
         check=False,
     )
 

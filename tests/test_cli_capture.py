@@ -25,7 +25,7 @@ PATIENT = "[agent]\ncollector_limit_seconds = 60\n"
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "natobs", *arguments], capture_output=True, text=True, timeout=40, check=False
+        [sys.executable, "-m", "natobs", *arguments], capture_output=True, text=True, timeout=60, check=False
     )
 
 

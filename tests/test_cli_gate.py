@@ -47,7 +47,7 @@ def record(server: Server, *rules: dict[str, Any]) -> None:
         seen = server.query("turn")
         return bool(seen) and seen[0]["value"][1] == str(turn) and len(server.query(ALL)) == len(rules)
 
-    assert eventually(done, within=20)
+    assert eventually(done, within=60)
 
 
 @pytest.fixture(scope="module")

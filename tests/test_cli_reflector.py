@@ -101,7 +101,7 @@ def test_metrics_for_everybody_are_warned_of(monkeypatch: pytest.MonkeyPatch, ca
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(arguments: list[str], status: int, said: str) -> None:
-    done = subprocess.run([*COMMAND, *SOMEWHERE, *arguments], capture_output=True, text=True, timeout=40, check=False)
+    done = subprocess.run([*COMMAND, *SOMEWHERE, *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == status
     assert said in done.stderr
     assert "Traceback" not in done.stderr

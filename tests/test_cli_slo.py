@@ -50,7 +50,7 @@ def record(server: Server, *rules: dict[str, Any]) -> None:
     server.use_rules(rules)
     names = '{__name__=~"slo:.+|natobs_slo_info"}'
     values = sorted(one["expr"].removeprefix("vector(").removesuffix(")") for one in rules)
-    assert eventually(lambda: sorted(one["value"][1] for one in server.query(names)) == values, within=20)
+    assert eventually(lambda: sorted(one["value"][1] for one in server.query(names)) == values, within=60)
 
 
 def test_budgets_as_prometheus_records_them(server: Server) -> None:
