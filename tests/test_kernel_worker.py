@@ -11,7 +11,7 @@ import pytest
 
 from natobs.errors import UnavailableError
 from natobs.kernel.worker import Ended, Worker
-from tests.lab.people import eventually
+from tests.loopback import eventually
 from tests.scripted import all_given_back
 
 

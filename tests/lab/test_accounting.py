@@ -11,7 +11,7 @@ from natobs.lab.lab import Host, Lab
 from tests.lab import accounting_plan as plan
 from tests.lab.accounting_plan import DISCARD, ECHO, PATIENT, SHORT, Counted, Found, Step
 from tests.lab.conftest import LabFactory
-from tests.lab.people import eventually
+from tests.loopback import eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("one_cpu")]
 """Where a host's last words overtake one another, it is answered with a reset, which is counted and in no plan."""

@@ -12,7 +12,7 @@ from natobs.lab import topology
 from natobs.lab.lab import Host, HostProcess, Lab
 from natobs.lab.traffic import tcp_flows, udp_flows
 from tests.lab.conftest import LabFactory
-from tests.lab.people import eventually
+from tests.loopback import eventually
 from tests.sums import check_sums
 
 pytestmark = pytest.mark.lab

@@ -17,6 +17,7 @@ from natobs.lab.lab import Host, Lab
 from tests.lab import people
 from tests.lab.agents import AgentInLab, Scrape, agent_in
 from tests.lab.conftest import LabFactory
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -103,7 +104,7 @@ def test_ports_in_time_wait_are_no_saturation(lab_factory: LabFactory) -> None:
         assert isinstance(found, dict)
         return found
 
-    assert people.eventually(lambda: (row()["held"], row()["reclaimable"]) == (0, 98))
+    assert eventually(lambda: (row()["held"], row()["reclaimable"]) == (0, 98))
     assert row()["saturation"] == 0
     with traffic.tcp_flows(client, server, ECHO, count=80, first_port=30000) as opened:
         assert opened >= 79  # the kernel took the ports away from those in TIME_WAIT
@@ -200,7 +201,7 @@ def begun(running: AgentInLab) -> psutil.Process:
             found[:] = [one for one in children(running) if one.nice() == 10]
         return bool(found)
 
-    assert people.eventually(look, 60)
+    assert eventually(look, 60)
     return found[0]
 
 
@@ -232,7 +233,7 @@ def test_a_census_in_a_full_table_leaves_scrapes_alone_and_dies_with_the_agent(
         # the agent dies as badly as it can, in the middle of a census
         last = begun(running)
         os.kill(agent_process.pid, signal.SIGKILL)
-        assert people.eventually(lambda: people.living([last]) == [])
+        assert eventually(lambda: people.living([last]) == [])
 
 
 def test_reloading_keeps_the_census_and_changes_it(two_armed_lab: Lab, tmp_path: Path) -> None:
@@ -242,7 +243,7 @@ def test_reloading_keeps_the_census_and_changes_it(two_armed_lab: Lab, tmp_path:
         file.write_text("[census]\nenabled = false\n", "utf-8")
         running.process.send_signal(signal.SIGHUP)
         running.await_value(lambda scrape: not scrape.of("natobs_nat_flows"), 30)
-        assert people.eventually(lambda: children(running) == [])
+        assert eventually(lambda: children(running) == [])
         file.write_text("[census]\ninterval_seconds = 3\nmax_cpu_share = 1.0\n[census.tenants.one]\nmarks = [1]\n")
         running.process.send_signal(signal.SIGHUP)
         scrape = running.await_value(lambda now: bool(now.of("natobs_tenant_flows")), 60)

@@ -11,7 +11,7 @@ from natobs.lab.faults import facts
 from natobs.lab.lab import Host, Lab
 from tests.lab.agents import AgentInLab, Scrape, agent_in
 from tests.lab.conftest import LabFactory
-from tests.lab.people import eventually
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 

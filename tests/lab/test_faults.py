@@ -17,9 +17,9 @@ from natobs.lab.lab import Lab
 from tests.lab.accounting_plan import PATIENT, SHORT, Step, flows
 from tests.lab.agents import Scrape
 from tests.lab.fault_cases import CASES, Look, total
-from tests.lab.people import eventually
 from tests.lab.shapes import differences, shape
 from tests.lab.watched import Watched, watched
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from tests.lab import people
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -43,7 +44,7 @@ def programs(person: people.Person) -> set[str]:
 
 def test_one_process_injects_and_another_heals(person: people.Person) -> None:
     before = programs(person)
-    assert people.eventually(lambda: asked(person) == 0)
+    assert eventually(lambda: asked(person) == 0)
     status, said = fault(person, "inject", *NAME, "return-blocked")
     assert (status, said.splitlines()[1]) == (0, "heal:  natobs lab fault heal --name by-hand return-blocked")
     assert said.startswith("return-blocked is injected in lab by-hand: A new rule on the NAT drops")
@@ -56,8 +57,8 @@ def test_one_process_injects_and_another_heals(person: people.Person) -> None:
     assert len(programs(person)) > len(before)
     assert fault(person, "heal", *NAME, "return-blocked") == (0, "return-blocked is healed in lab by-hand\n")
     assert "carrier-flap is healed in lab by-hand\n" in fault(person, "heal", *NAME, "--all")[1]
-    assert people.eventually(lambda: programs(person) == before)
-    assert people.eventually(lambda: asked(person) == 0)
+    assert eventually(lambda: programs(person) == before)
+    assert eventually(lambda: asked(person) == 0)
     assert fault(person, "heal", *NAME, "--all") == (0, "nothing is injected in lab by-hand\n")
 
 
@@ -67,7 +68,7 @@ def test_what_a_fault_runs_ends_with_the_lab(person: people.Person) -> None:
     members = people.family_of(shown["pid"])
     assert any("natobs.lab.load" in " ".join(process.cmdline()) for process in members)
     psutil.Process(shown["pid"]).kill()
-    assert people.eventually(lambda: people.living(members) == [])
+    assert eventually(lambda: people.living(members) == [])
     status, said = fault(person, "heal", *NAME, "nic-drops")
     assert status == 1
     assert "no lab 'by-hand' is up" in said

@@ -23,6 +23,7 @@ from natobs.lab.gameday import judge, soak
 from natobs.lab.gameday.day import Play
 from natobs.lab.gameday.setting import Setting
 from tests.lab import people
+from tests.loopback import eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
@@ -109,7 +110,7 @@ def test_a_game_day_that_is_ended_leaves_nothing(number: int, word: str, options
     day, members = begun(word, *options)
     day.send_signal(number)
     day.communicate(timeout=40)
-    assert people.eventually(lambda: people.living(members) == [])
+    assert eventually(lambda: people.living(members) == [])
     assert (people.links(), people.mounts()) == before
     assert sweep.strays() == []
 

@@ -14,8 +14,8 @@ from natobs.errors import LabError
 from natobs.lab import entries, launch, topology, traffic
 from natobs.lab.faults import facts
 from natobs.lab.lab import Host, Lab
-from tests.lab import people
 from tests.lab.conftest import LabFactory
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -71,7 +71,7 @@ def test_a_port_range_bounds_what_one_destination_gets(backend: topology.Backend
         server = wanted.server_addresses(4)[0]
         assert traffic.udp_flows(lab.host("client1"), server, 9, 300, first_port=20000) == 300
         nat = lab.host("nat")
-        assert people.eventually(lambda: facts.conntrack(nat)["insert_failed"] >= 200)
+        assert eventually(lambda: facts.conntrack(nat)["insert_failed"] >= 200)
         ports = sorted(port for _, port in translated(nat))
         refused = facts.conntrack(nat)["insert_failed"]
     assert ports == list(range(2000, 2100))
@@ -129,8 +129,8 @@ def test_many_connections_can_be_held_open(two_armed_lab: Lab) -> None:
     nat = two_armed_lab.host("nat")
     with traffic.tcp_flows(two_armed_lab.host("client2"), server, 7, 2000, first_port=30000) as opened:
         assert opened == 2000
-        assert people.eventually(lambda: len(nat.run(count).stdout.splitlines()) == 2000)
-    assert people.eventually(lambda: nat.run(count).stdout == "")
+        assert eventually(lambda: len(nat.run(count).stdout.splitlines()) == 2000)
+    assert eventually(lambda: nat.run(count).stdout == "")
 
 
 @pytest.mark.parametrize(("kind", "flag"), [("assured", "[ASSURED]"), ("one-way", "[UNREPLIED]")])
@@ -170,7 +170,7 @@ def test_a_program_that_takes_too_long_is_ended_with_its_way_in(two_armed_lab: L
     with pytest.raises(LabError, match=r"did not finish within 0\.5 s"):
         nat.run(["sleep", "987"], timeout=0.5)
     assert time.monotonic() - began < 20  # and not the 987
-    assert people.eventually(lambda: "sleep 987" not in nat.run(["ps", "-e", "-o", "args="]).stdout)
+    assert eventually(lambda: "sleep 987" not in nat.run(["ps", "-e", "-o", "args="]).stdout)
 
 
 def test_signals_reach_the_program_and_its_status_comes_back(two_armed_lab: Lab) -> None:
@@ -202,9 +202,9 @@ def test_a_program_that_was_stopped_goes_on_with_its_way_in(two_armed_lab: Lab) 
     way_in = psutil.Process(process.popen.pid)
     assert process.pid
     process.send_signal(signal.SIGSTOP)
-    assert people.eventually(lambda: way_in.status() == psutil.STATUS_STOPPED)  # as nsenter(1) does
+    assert eventually(lambda: way_in.status() == psutil.STATUS_STOPPED)  # as nsenter(1) does
     process.send_signal(signal.SIGCONT)
-    assert people.eventually(lambda: way_in.status() == psutil.STATUS_SLEEPING)
+    assert eventually(lambda: way_in.status() == psutil.STATUS_SLEEPING)
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL
 

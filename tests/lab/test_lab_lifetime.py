@@ -15,6 +15,7 @@ import pytest
 from natobs.lab import sweep
 from natobs.rundir import start_ticks
 from tests.lab import people
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -146,9 +147,9 @@ def test_kill_9_of_the_owner_leaves_no_process(person: people.Person) -> None:
         commands = [people.command(process) for process in members]
         return all(any(words in command for command in commands) for words in wanted)
 
-    assert people.eventually(all_run), [people.command(process) for process in members]
+    assert eventually(all_run), [people.command(process) for process in members]
     kill(owner)
-    assert people.eventually(lambda: people.living(members) == [])
+    assert eventually(lambda: people.living(members) == [])
     assert sweep.strays() == []
 
 
@@ -156,12 +157,12 @@ def test_kill_9_of_the_owner_leaves_no_process(person: people.Person) -> None:
 def test_kill_9_while_the_lab_is_being_built_leaves_no_process(me: people.Person, delay: float) -> None:
     owner = me.popen("-c", BUILD_ONLY)
     label = f"{owner.pid}:{start_ticks(owner.pid)}"
-    assert people.eventually(lambda: any(found.owner == label for found in sweep.holders()), 30)
+    assert eventually(lambda: any(found.owner == label for found in sweep.holders()), 30)
     time.sleep(delay)
     members = [p for p in people.family_of(owner.pid) if p.pid != owner.pid]
     kill(owner)
-    assert people.eventually(lambda: people.living(members) == [])
-    assert people.eventually(lambda: all(found.owner != label for found in sweep.holders()))
+    assert eventually(lambda: people.living(members) == [])
+    assert eventually(lambda: all(found.owner != label for found in sweep.holders()))
 
 
 def test_the_sweep_kills_what_a_dead_owner_left_and_spares_the_others(me: people.Person) -> None:
@@ -234,7 +235,7 @@ def test_the_command_line_builds_shows_enters_and_ends_a_lab(person: people.Pers
     finally:
         down = person.run(*lab, "down", "--name", "round")
     assert (down.returncode, down.stdout) == (0, "lab round is down\n")
-    assert people.eventually(lambda: people.living(members) == [])
+    assert eventually(lambda: people.living(members) == [])
     assert person.run(*lab, "status", "--json").stdout == "[]\n"
     assert person.run(*lab, "down", "--all").stdout == "no lab is up\n"
     missing = person.run(*lab, "exec", "nat", "--", "true")
@@ -249,7 +250,7 @@ def test_a_killed_background_lab_is_forgotten_and_built_again(person: people.Per
         (shown,) = json.loads(person.run(*lab, "status", "--json").stdout)
         holder = psutil.Process(shown["pid"])
         holder.kill()
-        assert people.eventually(lambda: people.living([holder]) == [])
+        assert eventually(lambda: people.living([holder]) == [])
         assert person.run(*lab, "status").stdout == "no lab is up\n"
         assert person.run(*lab, "up", "--no-servers").stdout.startswith("lab default is up: ")
     finally:
@@ -294,7 +295,7 @@ def test_the_demo_starts_again_after_kill_9(person: people.Person) -> None:
     kill(first)
     done = person.run("-m", "natobs", "lab", "demo", "--seconds", "0")
     assert done.returncode == 0, done.stderr
-    assert people.eventually(lambda: people.living(members) == [])
+    assert eventually(lambda: people.living(members) == [])
 
 
 def test_exec_on_a_terminal_gives_the_terminal_and_survives_ctrl_c(person: people.Person) -> None:
@@ -318,7 +319,7 @@ def test_exec_on_a_terminal_gives_the_terminal_and_survives_ctrl_c(person: peopl
         shell.stdin.flush()
         said += read_until(shell, "go-42")
         # else the terminal would interrupt the shell
-        assert people.eventually(lambda: any(map(owns_its_terminal, people.family_of(shell.pid))))
+        assert eventually(lambda: any(map(owns_its_terminal, people.family_of(shell.pid))))
         shell.stdin.write("\x03")
         shell.stdin.flush()
         said += read_until(shell, "# ")

@@ -11,6 +11,7 @@ import pytest
 from natobs.cli.lab import command
 from tests.lab import people
 from tests.lab.leftovers import MARK, marked, nothing_left, snapshot
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -47,7 +48,7 @@ def test_a_stack_that_is_ended_leaves_nothing(person: people.Person) -> None:
 def test_kill_9_while_a_stack_is_being_started_leaves_nothing(person: people.Person, after: float) -> None:
     with nothing_left(person) as mark:
         up = person.popen(*LAB, *STACK)
-        assert people.eventually(lambda: len(marked(mark)) >= AT_WORK, 60)
+        assert eventually(lambda: len(marked(mark)) >= AT_WORK, 60)
         time.sleep(after)
         up.kill()
         up.wait(10)
@@ -63,7 +64,7 @@ def test_a_demo_that_ends_by_itself_leaves_nothing(person: people.Person) -> Non
 def test_kill_9_of_a_run_leaves_nothing(person: people.Person, run: tuple[str, ...]) -> None:
     with nothing_left(person) as mark:
         command = person.popen(*LAB, *run)
-        assert people.eventually(lambda: len(marked(mark)) >= AT_WORK, 60)
+        assert eventually(lambda: len(marked(mark)) >= AT_WORK, 60)
         time.sleep(1)
         assert command.poll() is None
         command.kill()
@@ -78,7 +79,7 @@ def test_a_process_and_a_directory_that_are_left_are_found(tmp_path: Path) -> No
         directory = Path("/tmp/natobs-planted")  # noqa: S108 - that is where to look
         directory.mkdir()
         try:
-            assert people.eventually(lambda: set(before.changes(snapshot("planted"))) == {"processes", "files"})
+            assert eventually(lambda: set(before.changes(snapshot("planted"))) == {"processes", "files"})
         finally:
             directory.rmdir()
 

@@ -9,7 +9,8 @@ import pytest
 
 from natobs.lab import traffic
 from natobs.lab.lab import Host, Lab
-from tests.lab import people, read_collector
+from tests.lab import read_collector
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -146,7 +147,7 @@ def test_a_flapping_uplink_is_counted(two_armed_lab: Lab) -> None:
     internet.run(["ip", "link", "set", "eth0", "down"])
     assert collected(nat, "network")["natobs_network_carrier_changes_total eth0"] == changes + 1
     # The operational state is for a worker of the kernel to write, which may have to wait for its turn.
-    assert people.eventually(lambda: collected(nat, "network")["natobs_network_up eth0"] == 0, 20)
+    assert eventually(lambda: collected(nat, "network")["natobs_network_up eth0"] == 0, 20)
     internet.run(["ip", "link", "set", "eth0", "up"])
     assert collected(nat, "network")["natobs_network_carrier_changes_total eth0"] == changes + 2
 

@@ -6,7 +6,6 @@ The client gets a second way to the servers, a cable around the NAT, by firewall
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from tests.lab import tokens
 from tests.lab.agents import AgentInLab, Scrape, agent_in
 from tests.lab.conftest import LabFactory
 from tests.lab.test_probes_packets import STAMP_PORT, serve
-from tests.scripted import held_seconds
+from tests.scripted import held_seconds, standstill
 
 pytestmark = pytest.mark.lab
 
@@ -72,22 +71,10 @@ def agent(lab: Lab, tmp_path: Path) -> Iterator[AgentInLab]:
 
 
 @pytest.fixture
-def overslept() -> Iterator[Callable[[], float]]:
-    """Seconds so far by which a sleeper was woken too late: on a machine that stands still no process is even ready."""
-    nap, late, ended = 0.01, [0.0], threading.Event()
-
-    def sleep() -> None:
-        while not ended.is_set():
-            due = time.monotonic() + nap
-            time.sleep(nap)
-            over = time.monotonic() - due
-            late[0] += over if over > nap else 0.0
-
-    sleeper = threading.Thread(target=sleep)
-    sleeper.start()
-    yield lambda: late[0]
-    ended.set()
-    sleeper.join()
+def stood() -> Iterator[Callable[[], float]]:
+    """Seconds for which this machine stood still so far: then no process of it is even ready to run."""
+    with standstill() as seconds:
+        yield seconds
 
 
 @contextmanager
@@ -226,7 +213,7 @@ def test_the_median_is_what_captures_say_and_shows_a_nat_that_has_become_slow(
     [("udp", f'source = "{AROUND}"'), ("tcp", 'interface = "around"'), ("tcp", f"mark = {MARK}")],
 )
 def test_every_kind_and_every_way_around(
-    lab: Lab, tmp_path: Path, overslept: Callable[[], float], kind: str, second: str
+    lab: Lab, tmp_path: Path, stood: Callable[[], float], kind: str, second: str
 ) -> None:
     with slow_nat(lab):
         found = measured(lab, tmp_path / "probes.toml", kind, second, pairs=120)
@@ -243,11 +230,11 @@ def test_every_kind_and_every_way_around(
         assert scrape.value("natobs_probe_paired_rtt_seconds_count", **shared, path=side) == both
     attempts = scrape.value("natobs_probe_attempts_total", **labels)
     assert both <= attempts <= both * 1.1 + 4  # one for each pair, and none for its companion
-    assert scrape.value("natobs_probe_schedule_lag_seconds") < 0.1 + found.held + overslept()
+    assert scrape.value("natobs_probe_schedule_lag_seconds") < 0.1 + found.held + stood()
 
 
 def test_which_side_fails_is_counted_and_the_attempts_that_count_do_not_suffer(
-    lab: Lab, tmp_path: Path, overslept: Callable[[], float]
+    lab: Lab, tmp_path: Path, stood: Callable[[], float]
 ) -> None:
     client, internet = lab.host("client1"), lab.host("internet")
     labels = {"probe": "lab", "kind": "icmp", "target": ""}
@@ -261,7 +248,7 @@ def test_which_side_fails_is_counted_and_the_attempts_that_count_do_not_suffer(
         scrape = scraped(client)
         assert scrape.value("natobs_probe_success_total", **labels) >= 40
         assert "natobs_probe_failures_total" not in {name for name, _labels in scrape.series}
-        assert scrape.value("natobs_probe_schedule_lag_seconds") < 0.1 + held_seconds(it.pid) + overslept()
+        assert scrape.value("natobs_probe_schedule_lag_seconds") < 0.1 + held_seconds(it.pid) + stood()
         nat = lab.host("nat")
         nat.run(["nft", "add table ip cut; add chain ip cut c { type filter hook forward priority 0; policy drop; }"])
         try:

@@ -13,8 +13,8 @@ from natobs.lab.faults.ports import PORT
 from natobs.lab.faults.registry import find
 from natobs.lab.lab import Host, Lab
 from natobs.lab.servers import HTTP_PORTS
-from tests.lab import people
 from tests.lab.test_faults import LARGE
+from tests.loopback import eventually
 from tests.runbook_commands import commands
 from tests.test_runbooks import WRITTEN
 
@@ -170,12 +170,12 @@ def test_translations_survive_a_lost_carrier_and_no_interface_that_is_switched_o
     with traffic.tcp_flows(lab.host("client1"), SERVER, 7, count=5):
         internet.run(shlex.split("ip link set dev eth0 down"))
         # Workers of the kernel do the rest: they write that it is no more at work, and forget what it translated.
-        assert people.eventually(lambda: "NO-CARRIER" in type_from("NatLinkDown", nat, "ip link show dev eth0"), 20)
+        assert eventually(lambda: "NO-CARRIER" in type_from("NatLinkDown", nat, "ip link show dev eth0"), 20)
         assert ",UP>" in type_from("NatLinkDown", nat, "ip link show dev eth0")
         assert int(nat.run(["conntrack", "-C"]).stdout) >= 5
         internet.run(shlex.split("ip link set dev eth0 up"))
         nat.run(shlex.split("ip link set dev eth0 down"))
         assert ",UP" not in type_from("NatLinkDown", nat, "ip link show dev eth0")
-        assert people.eventually(lambda: nat.run(["conntrack", "-L", "-p", "tcp"]).stdout == "", 20)
+        assert eventually(lambda: nat.run(["conntrack", "-L", "-p", "tcp"]).stdout == "", 20)
     nat.run(shlex.split("ip link set dev eth0 up"))
     nat.run(shlex.split("ip route add default via 203.0.113.1 dev eth0"))

@@ -20,6 +20,7 @@ from natobs.lab.stack.stack import ALERTMANAGER, PROMETHEUS, Inputs, Stack, runn
 from tests.conftest import Figure
 from tests.lab import people
 from tests.lab.test_lab_lifetime import kill, read_until
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -69,7 +70,7 @@ def stack(took: dict[str, float]) -> Iterator[Stack]:
         yield made
 
 
-def eventually(look: Callable[[], list[Series]], count: int = 1, seconds: float = 60.0) -> list[Series]:
+def awaited(look: Callable[[], list[Series]], count: int = 1, seconds: float = 60.0) -> list[Series]:
     """Ask until so many series are the answer."""
     deadline = time.monotonic() + seconds
     while len(found := look()) < count and time.monotonic() < deadline:
@@ -79,10 +80,10 @@ def eventually(look: Callable[[], list[Series]], count: int = 1, seconds: float 
 
 def test_two_nats_are_up_and_every_target_answers(stack: Stack, took: dict[str, float], figure: Figure) -> None:
     figure(f"two NATs and what watches them stood after {took['start']:.1f} s")
-    up = eventually(lambda: stack.prometheus.query("up == 1"), 6)
+    up = awaited(lambda: stack.prometheus.query("up == 1"), 6)
     found = {(series.labels["nat"], series.labels.get("subnet", "")) for series in up}
     assert found == {(nat, subnet) for nat in ("nat1", "nat2") for subnet in ("", "private1", "private2")}
-    assert people.eventually(lambda: [one["lastError"] for one in stack.prometheus.targets()] == [""] * 6, 20)
+    assert eventually(lambda: [one["lastError"] for one in stack.prometheus.targets()] == [""] * 6, 20)
     stack.check()
 
 
@@ -109,14 +110,14 @@ PROBER = (
 
 @pytest.mark.parametrize("metric", AGENT, ids=lambda metric: metric.name)
 def test_every_family_of_an_agent_has_series(stack: Stack, metric: Metric) -> None:
-    found = eventually(lambda: stack.prometheus.query(f'group by (nat) ({{__name__=~"{metric.name}(_count)?"}})'), 2)
+    found = awaited(lambda: stack.prometheus.query(f'group by (nat) ({{__name__=~"{metric.name}(_count)?"}})'), 2)
     assert sorted(one.labels["nat"] for one in found) == ["nat1", "nat2"]
 
 
 @pytest.mark.parametrize("metric", PROBER, ids=lambda metric: metric.name)
 def test_every_family_of_a_prober_has_series(stack: Stack, metric: Metric) -> None:
     name = f'{{__name__=~"{metric.name}(_count)?"}}'
-    found = eventually(lambda: stack.prometheus.query(f"group by (nat_cluster, nat, subnet) ({name})"), 4)
+    found = awaited(lambda: stack.prometheus.query(f"group by (nat_cluster, nat, subnet) ({name})"), 4)
     assert {one.labels["nat_cluster"] for one in found} == {"stacked"}
     assert len(found) == 4  # two subnets behind each of two NATs
 
@@ -128,7 +129,7 @@ def test_nothing_fails_while_all_is_well(stack: Stack) -> None:
 
 
 def test_an_alert_that_fires_reaches_the_pager_and_no_other_does(stack: Stack) -> None:
-    assert people.eventually(lambda: {page.labels["nat"] for page in stack.pages()} >= {"nat1", "nat2"}, 60)
+    assert eventually(lambda: {page.labels["nat"] for page in stack.pages()} >= {"nat1", "nat2"}, 60)
     pages = stack.pages()
     assert {(page.name, page.status, page.receiver) for page in pages} == {("NatSeen", "firing", "pager")}
     assert {page.labels["nat"] for page in pages} == {"nat1", "nat2"}
@@ -157,10 +158,10 @@ def test_an_agent_that_is_killed_is_seen_down_and_after_its_restart_up(stack: St
     agent.kill()
     with pytest.raises(LabError, match="agent nat2 ended with status -9"):
         stack.check()
-    assert eventually(lambda: stack.prometheus.query('up{job="natobs-agent", nat="nat2"} == 0'))
-    assert eventually(lambda: stack.prometheus.query('up{job="natobs-agent", nat="nat1"} == 1'))
+    assert awaited(lambda: stack.prometheus.query('up{job="natobs-agent", nat="nat2"} == 0'))
+    assert awaited(lambda: stack.prometheus.query('up{job="natobs-agent", nat="nat1"} == 1'))
     agent.restart()
-    assert eventually(lambda: stack.prometheus.query('up{job="natobs-agent", nat="nat2"} == 1'))
+    assert awaited(lambda: stack.prometheus.query('up{job="natobs-agent", nat="nat2"} == 1'))
     stack.check()
 
 
@@ -200,7 +201,7 @@ def test_kill_9_of_the_owner_leaves_nothing(person: people.Person) -> None:
     for wanted in ("prometheus --config", "alertmanager --config", "pager", "relay", "natobs agent", "natobs probe"):
         assert any(wanted in command for command in commands), (wanted, said)
     kill(owner)
-    assert people.eventually(lambda: people.living(members) == [])
+    assert eventually(lambda: people.living(members) == [])
     assert sweep.strays() == []
     assert left_on_disk(person) == []
 
@@ -227,7 +228,7 @@ def test_the_command_line_starts_shows_and_ends_a_stack(person: people.Person) -
     finally:
         down = person.run(*lab, "down", "--name", "shown")
     assert down.stdout == "lab shown is down\n"
-    assert people.eventually(lambda: people.living(members) == [])
+    assert eventually(lambda: people.living(members) == [])
     assert left_on_disk(person) == []
 
 

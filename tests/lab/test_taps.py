@@ -12,8 +12,9 @@ import pytest
 
 from natobs.lab import traffic
 from natobs.lab.lab import Host, Lab
-from tests.lab import people, tokens
+from tests.lab import tokens
 from tests.lab.agents import AgentInLab, Scrape, agent_in
+from tests.loopback import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -73,7 +74,7 @@ def measured(scrape: Scrape) -> list[float]:
 def settled(agent: AgentInLab, expected: Callable[[Scrape], bool] = lambda _scrape: True) -> Scrape:
     """A scrape when everything that was sent before is settled: all that is too much, and then all that is expected."""
     time.sleep(SETTLED_SECONDS)
-    people.eventually(lambda: expected(agent.scrape()), PATIENCE_SECONDS)
+    eventually(lambda: expected(agent.scrape()), PATIENCE_SECONDS)
     return agent.scrape()
 
 
