@@ -164,6 +164,14 @@ def standstill() -> Iterator[Callable[[], float]]:
         watching.join(PATIENCE)
 
 
+@contextmanager
+def kept(pid: int | str = "self") -> Iterator[Callable[[], float]]:
+    """Give for how long the machine has kept a process from its CPUs since the block began."""
+    before = held_seconds(pid)
+    with standstill() as stood:
+        yield lambda: stood() + max(0.0, held_seconds(pid) - before)
+
+
 class Bench:
     """An engine over scripted probers, without beats of its own."""
 

@@ -18,6 +18,7 @@ from natobs.exposition.limits import Limits
 from natobs.exposition.messages import Request, Response
 from natobs.exposition.server import Server
 from tests.loopback import PATIENCE, eventually, fetch, raw, read_all, serving
+from tests.scripted import kept
 
 BODY = b"".join(b'natobs_network_receive_bytes_total{device="eth%d"} %d\n' % (i, i * 7919) for i in range(800))
 LARGE = BODY * 100
@@ -69,10 +70,11 @@ def trickle(client: socket.socket, enough: threading.Event) -> None:
 
 
 def test_a_reader_of_one_byte_at_a_time_delays_nobody_and_is_cut_at_the_write_deadline() -> None:
-    limits = Limits(write=2.0, send_buffer=16 * 1024)
+    limits = Limits(write=1.0, send_buffer=16 * 1024)
     latencies: list[float] = []
     enough, started = threading.Event(), time.monotonic()
     with (
+        kept() as late,
         serving(site, limits) as server,
         ThreadPoolExecutor(1) as background,
         raw(server.addresses[0], REQUEST, receive_buffer=4096) as client,
@@ -83,12 +85,13 @@ def test_a_reader_of_one_byte_at_a_time_delays_nobody_and_is_cut_at_the_write_de
             assert fetch(server.addresses[0]).body == BODY
             latencies.append(time.monotonic() - before)
         held = time.monotonic() - started
+        allowed = late()
         enough.set()
         slow.result()
         assert len(read_all(client)) < len(LARGE) / 10
-    assert 2.0 <= held < 15  # where no limit is given it is half a minute
+    assert 1.0 <= held < 2.0 + allowed
     assert len(latencies) > 10
-    assert sorted(latencies)[len(latencies) * 9 // 10] < 0.25  # rarely, it is the machine that delays one
+    assert max(latencies) < 0.25 + allowed
 
 
 def test_a_megabyte_of_request_line_is_refused_in_bounded_memory() -> None:
@@ -116,21 +119,21 @@ def test_half_sent_requests_up_to_the_cap_hold_their_places_until_the_deadline_o
     others: set[threading.Thread],
 ) -> None:
     limits = Limits(connections=8, head=0.5)
-    with serving(site, limits) as server, ExitStack() as attackers:
+    with kept() as late, serving(site, limits) as server, ExitStack() as attackers:
         address = server.addresses[0]
         for i in range(20):
             attackers.enter_context(raw(address, b"GET /metrics HTTP/1.1\r\nHo" if i % 2 else b""))
         assert eventually(lambda: server.connections == 8)
         started = time.monotonic()
         assert fetch(address).body == BODY
-        # Twenty connections over eight places: three rounds of half a second at most, where no limit is given of five.
-        assert time.monotonic() - started < 5
+        # Twenty connections over eight places: three rounds of half a second at most.
+        assert time.monotonic() - started < 2.5 + late()
         assert server_threads(others) <= 1 + limits.workers
 
 
 def test_a_request_that_trickles_in_is_cut_at_the_head_deadline() -> None:
     started = time.monotonic()
-    with serving(site, Limits(head=0.3)) as server, raw(server.addresses[0], b"GET / HT") as client:
+    with kept() as late, serving(site, Limits(head=0.3)) as server, raw(server.addresses[0], b"GET / HT") as client:
         client.settimeout(0.02)
         ended = False
         while not ended and time.monotonic() - started < PATIENCE:
@@ -142,18 +145,18 @@ def test_a_request_that_trickles_in_is_cut_at_the_head_deadline() -> None:
                 continue
             except ConnectionError:
                 ended = True
-        assert 0.3 <= time.monotonic() - started < 5  # which it is where no limit is given
+        assert 0.3 <= time.monotonic() - started < 1.0 + late()
 
 
 def test_idle_connections_make_room_at_once() -> None:
-    with serving(site, Limits(connections=4)) as server, ExitStack() as scrapers:
+    with kept() as late, serving(site, Limits(connections=4)) as server, ExitStack() as scrapers:
         address = server.addresses[0]
         idle = [scrapers.enter_context(raw(address, b"HEAD / HTTP/1.1\r\nHost: n\r\n\r\n")) for _ in range(4)]
         for client in idle:
             assert client.recv(65536)
         started = time.monotonic()
         assert [fetch(address).body for _ in range(3)] == [BODY] * 3
-        assert time.monotonic() - started < 10  # and not after they have been idle for more than a minute
+        assert time.monotonic() - started < 1.0 + late()
         # The one that had been idle for longest was closed, the youngest was left alone.
         assert idle[0].recv(1) == b""
         idle[3].sendall(b"HEAD / HTTP/1.1\r\nHost: n\r\n\r\n")
@@ -179,12 +182,13 @@ def test_a_scraper_that_was_here_before_a_crowd_keeps_its_connection() -> None:
 def test_an_idle_connection_is_closed_at_its_deadline() -> None:
     started = time.monotonic()
     with (
+        kept() as late,
         serving(site, Limits(idle=0.2)) as server,
         raw(server.addresses[0], b"HEAD / HTTP/1.1\r\nHost: n\r\n\r\n") as client,
     ):
         assert client.recv(65536)
         assert client.recv(1) == b""
-    assert 0.2 <= time.monotonic() - started < 15
+        assert 0.2 <= time.monotonic() - started < 1.0 + late()
 
 
 def test_scrapers_that_hang_up_leave_nothing_behind() -> None:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from natobs.lab.lab import Host, HostProcess
 from natobs.lab.traffic import first_line
+from tests.scripted import kept
 
 KEEPALIVE = Path(__file__).with_name("keepalive.py")
 
@@ -46,6 +47,9 @@ class KeptOpen:
         port: that is scraped, on loopback.
     """
 
+    pid: int | str = "self"
+    """Of who is scraped, where that is known."""
+
     def __init__(self, host: Host, port: int = 9650) -> None:
         self._client = host.popen(
             [*host.python("natobs")[:1], str(KEEPALIVE), "127.0.0.1", str(port), "/metrics"],
@@ -72,15 +76,19 @@ class KeptOpen:
         return Scrape(self.text())
 
     def await_value(self, look: Callable[[Scrape], bool], seconds: float, *, pause: float = 0.05) -> Scrape:
-        """Scrape until a condition holds, with a pause between; fails when it does not in time."""
-        deadline = time.monotonic() + seconds
-        while True:
-            scrape = self.scrape()
-            if look(scrape):
-                return scrape
-            if time.monotonic() > deadline:
-                pytest.fail(f"did not show within {seconds} s")
-            time.sleep(pause)
+        """Scrape until a condition holds, with a pause between; fails when it does not in time.
+
+        Its time is the seconds, and those for which the machine has kept who is scraped, or this process, from a CPU.
+        """
+        began = time.monotonic()
+        with kept(self.pid) as late, kept() as own:
+            while True:
+                scrape = self.scrape()
+                if look(scrape):
+                    return scrape
+                if time.monotonic() > began + seconds + late() + own():
+                    pytest.fail(f"did not show within {seconds} s")
+                time.sleep(pause)
 
 
 class AgentInLab(KeptOpen):
@@ -89,6 +97,7 @@ class AgentInLab(KeptOpen):
     def __init__(self, process: HostProcess, host: Host, port: int) -> None:
         super().__init__(host, port)
         self.process = process
+        self.pid = process.pid
 
 
 @contextmanager

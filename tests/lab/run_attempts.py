@@ -4,7 +4,8 @@
 probe with one target or several, or a list of such probes, ``count`` of rounds, one after the other; all
 targets of a round are begun together, ``pause`` seconds after the round before. With ``stall``, the engine stands still
 for so many seconds after it has begun a round and taken ``turns`` turns. Prints ``attempts``, ``capabilities``,
-``cpu_seconds``, and what the probers noticed. With ``ask``, it is the responder that makes them.
+``cpu_seconds``, for how long the machine ``kept`` it from a CPU, and what the probers noticed. With ``ask``, it is
+the responder that makes them.
 """
 
 import json
@@ -25,6 +26,7 @@ from natobs.probes.plan import Plan
 from natobs.probes.registry import Kinds
 from natobs.probes.resolve import Resolver
 from tests.probing import Noted
+from tests.scripted import kept
 
 
 def prefix(kind: type, value: object) -> object:
@@ -55,16 +57,17 @@ def main() -> None:
     probers = [opening(target, environment) for target in targets]
     engine = Engine(targets, probers, Plan([], 1, 0), attempts.append)
     before, cpu = time.monotonic(), time.process_time()
-    for done in range(order["count"]):
-        for index in range(len(targets)):
-            engine.begin(index)
-        for _turn in range(order.get("turns", 0)):
-            engine.turn(1.0)
-        time.sleep(order.get("stall", 0))
-        while len(attempts) < (done + 1) * len(targets):
-            engine.turn(1.0)
-        time.sleep(order.get("pause", 0))
-    spent = {"seconds": time.monotonic() - before, "cpu_seconds": time.process_time() - cpu}
+    with kept() as late:
+        for done in range(order["count"]):
+            for index in range(len(targets)):
+                engine.begin(index)
+            for _turn in range(order.get("turns", 0)):
+                engine.turn(1.0)
+            time.sleep(order.get("stall", 0))
+            while len(attempts) < (done + 1) * len(targets):
+                engine.turn(1.0)
+            time.sleep(order.get("pause", 0))
+        spent = {"seconds": time.monotonic() - before, "cpu_seconds": time.process_time() - cpu, "kept": late()}
     engine.close()
     resolver.close()
     told = [

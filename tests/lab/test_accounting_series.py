@@ -74,6 +74,11 @@ def counted(lab: Lab) -> int:
     return sum(int(each["counter"]["packets"]) for each in said["nftables"] if "counter" in each)
 
 
+def overrun() -> int:
+    """Packets that a busy Linux dropped before any network of this machine saw them (netif_rx, net/core/dev.c)."""
+    return sum(int(line.split()[1], 16) for line in Path("/proc/net/softnet_stat").read_text("ascii").splitlines())
+
+
 def test_increases_add_up_over_every_window(lab: Lab, tmp_path: Path) -> None:
     watcher = Watcher(lab, tmp_path / "state", timeout=2)
     servers = lab.topology.server_addresses(4)
@@ -104,7 +109,7 @@ def test_increases_add_up_over_every_window(lab: Lab, tmp_path: Path) -> None:
 def test_a_port_scan_from_inside_stays_within_its_bounds(lab: Lab, tmp_path: Path) -> None:
     size = 16_384
     watcher = Watcher(lab, tmp_path / "state", timeout=900, size=size, top=10)
-    before, counted_before = watcher.ask(), counted(lab)
+    before, counted_before, lost_before = watcher.ask(), counted(lab), overrun()
     client, servers = clients(lab)[0], lab.topology.server_addresses(4)
     # 100,000 answers that nobody listens to would use up what Linux says of closed ports to anybody else
     lab.host("internet").run(["nft", "-f", "-"], stdin=_SILENT)
@@ -113,8 +118,9 @@ def test_a_port_scan_from_inside_stays_within_its_bounds(lab: Lab, tmp_path: Pat
     lab.host("internet").run(["nft", "delete", "table", "inet", "silent"])
     after = watcher.ask()
     total = "natobs_outbound_attempts_total udp"
-    # where it is busy, Linux drops some before they come to the NAT
-    assert after["samples"][total] - before["samples"][total] == counted(lab) - counted_before > 4 * size
+    opened = counted(lab) - counted_before
+    assert after["samples"][total] - before["samples"][total] == opened
+    assert 100_000 - (overrun() - lost_before) <= opened <= 100_000
     check_sums(before["samples"], after["samples"])
     assert after["samples"]["natobs_accounting_elements attempts"] == size
     series = [name for name in after["samples"] if name.startswith("natobs_destination_attempts_total")]

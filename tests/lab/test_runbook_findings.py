@@ -71,7 +71,7 @@ def test_a_full_table_drops_and_does_not_fail_to_insert_and_the_census_names_who
     with find("table-full")(lab):
         before = drops(nat)
         # An entry that times out makes room for one flow, before what fills the table sees it.
-        assert not all(connects(lab, 443) for _attempt in range(4))
+        assert sum(connects(lab, 443) for _attempt in range(4)) <= 1
         after = drops(nat)
         assert after[0] > before[0]
         assert after[1] == before[1]
